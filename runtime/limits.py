@@ -1,0 +1,77 @@
+"""A limit on everything: each with its unit, its meaning, and what depends on it."""
+
+from typing import Final
+
+# -- The stage loop -------------------------------------------------------------------------
+BATCH_RECORDS_MAX: Final = 1_000
+"""Records in one batch, which is one commit. More gains little (docs/performance.md)."""
+
+POLL_WAIT_MS: Final = 500
+"""How long an idle consumer waits inside the broker's fetch; records end the wait at once."""
+
+ATTEMPTS_MAX: Final = 4
+"""Tries of one batch while a dependency is down, before the stage seeks back and says so."""
+
+BACKOFF_S: Final = 0.1
+"""Pause before the second try; doubles each time, with jitter."""
+
+BACKOFF_S_MAX: Final = 2.0
+"""Longest pause between tries, and between rounds of tries."""
+
+BATCH_S_MAX: Final = 15.0
+"""One try of a batch takes no longer; past it the try counts as unavailable."""
+
+REVOKE_WAIT_S: Final = 20.0
+"""How long a rebalance waits for the batch in progress. > BATCH_S_MAX, < the rebalance timeout."""
+
+DEAD_LETTER_RUN_MAX: Final = 100
+"""Records in a row of one partition that nobody can understand: then the stage halts."""
+
+DEAD_LETTER_VALUE_BYTES_MAX: Final = 200_000
+"""Of a record too large for its dead letter, this much is kept, and the cut is said."""
+
+CHAIN_AGE_DAYS_MAX: Final = 120
+"""An event whose chain began longer ago is not believable; the inbox keeps this many days."""
+
+CHAIN_AHEAD_DAYS_MAX: Final = 1
+"""An event may be dated this far in the future (clocks differ)."""
+
+# -- The bus --------------------------------------------------------------------------------
+EDGE_PUBLISH_S_MAX: Final = 3.0
+"""An edge waits so long for the broker's acknowledgement; then the outcome is unknown."""
+
+STAGE_PUBLISH_S_MAX: Final = 15.0
+"""A stage waits so long; then the batch comes again."""
+
+PUBLISHES_IN_FLIGHT_MAX: Final = 20_000
+"""Records sent and not acknowledged by one publisher; past it a publish is refused at once."""
+
+GRACEFUL_STOP_S: Final = 25.0
+"""On SIGTERM: time for the batch in progress. > BATCH_S_MAX; a container's grace is 5 s more."""
+
+# -- PostgreSQL -----------------------------------------------------------------------------
+DATABASE_COMMAND_S_MAX: Final = 10.0
+DATABASE_ACQUIRE_S_MAX: Final = 5.0
+DATABASE_CONNECT_S_MAX: Final = 5.0
+DATABASE_STATEMENT_MS_MAX: Final = 10_000
+DATABASE_LOCK_MS_MAX: Final = 5_000
+DATABASE_IDLE_IN_TRANSACTION_MS_MAX: Final = 15_000
+DATABASE_POOL_SIZE_MAX: Final = 4
+"""Connections of one stage or edge process."""
+
+# -- Redis ----------------------------------------------------------------------------------
+CACHE_CONNECT_S_MAX: Final = 0.5
+CACHE_COMMAND_S_MAX: Final = 0.25
+"""A cache that is slower than this is treated as absent."""
+
+# -- HTTP -----------------------------------------------------------------------------------
+BODY_BYTES_MAX: Final = 64 * 1024
+BULK_BODY_BYTES_MAX: Final = 1024 * 1024
+BULK_PAYMENTS_MAX: Final = 1_000
+JSON_DEPTH_MAX: Final = 16
+DESCRIPTION_CHARACTERS_MAX: Final = 140
+IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
+WAIT_S_MAX: Final = 10
+"""Longest `Prefer: wait=n`."""
+PAGE_ROWS_MAX: Final = 100
+PAGE_ROWS_DEFAULT: Final = 20

@@ -1,0 +1,117 @@
+"""Settings: one class, from the environment (TITAN_*), with a documented default each.
+
+`docs/settings.md` is generated from here.
+"""
+
+import ipaddress
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "TITAN_"
+
+
+class Profile(StrEnum):
+    """What kind of place this is."""
+
+    DEMO = "demo"
+    """One machine, loopback only, no credentials: says so aloud."""
+    PRODUCTION = "production"
+    """Refuses to start without an authenticator and outside the pinned settings."""
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two places where Titan runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    profile: Profile = Field(Profile.DEMO, description="demo or production")
+    data_directory: Path = Field(
+        Path(".titan"), description="where embedded servers keep their data and logs"
+    )
+
+    kafka_bootstrap: str | None = Field(
+        None, description="host:port of an external Kafka; unset: an embedded one"
+    )
+    postgres_dsn: SecretStr | None = Field(
+        None, description="DSN of an external PostgreSQL 18; unset: an embedded one"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="URL of an external Redis or Valkey; unset: an embedded one"
+    )
+    topic_prefix: str = Field(
+        "", description="put before each topic and group name, to share a broker"
+    )
+
+    bind_host: str = Field("127.0.0.1", description="address the edges listen on")
+    handles_port: int = Field(8001, ge=0, le=65535, description="port of Handle Resolution")
+    payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of a stage process's /metrics and /health; 0: none"
+    )
+
+    require_idempotency_key: bool | None = Field(
+        None, description="refuse a payment without Idempotency-Key; unset: only in production"
+    )
+    admission_lag_records_max: int = Field(
+        200_000, ge=1, description="payments in the pipeline past which new ones get 429"
+    )
+    instance_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="stable, unique name of this process: Kafka static membership; unset: none",
+    )
+    limits_file: Path = Field(
+        Path(__file__).resolve().parent.parent / "limits.yaml",
+        description="risk limits per tier",
+    )
+    vault_key: SecretStr | None = Field(
+        None,
+        description="base64 of 32 bytes, seals text in topics; the demo makes one under .titan/",
+    )
+    cursor_key: SecretStr | None = Field(
+        None, description="secret that signs list cursors; unset: derived from vault_key"
+    )
+
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="log level")
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector (OTLP over HTTP); unset: no traces"
+    )
+
+    producer_acks: str = Field("all", description="pinned to all")
+    producer_idempotence: bool = Field(True, description="pinned to true")
+    producer_request_timeout_ms: int = Field(5_000, description="pinned to 5000")
+    consumer_session_timeout_ms: int = Field(20_000, description="pinned to 20000")
+    consumer_heartbeat_interval_ms: int = Field(3_000, description="pinned to 3000")
+    consumer_rebalance_timeout_ms: int = Field(30_000, description="pinned to 30000")
+    consumer_auto_offset_reset: str = Field("earliest", description="pinned to earliest")
+
+    @property
+    def idempotency_key_required(self) -> bool:
+        """Whether a payment without a key is refused."""
+        if self.require_idempotency_key is None:
+            return self.profile is Profile.PRODUCTION
+        return self.require_idempotency_key
+
+    @model_validator(mode="after")
+    def _demo_stays_home(self) -> Self:
+        if self.profile is Profile.DEMO and not _is_loopback(self.bind_host):
+            raise ValueError(
+                "the demo profile has no credentials and binds to loopback only; "
+                "set TITAN_PROFILE=production and an authenticator to listen elsewhere"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Floor 2: the wire. One module a topic family; committed JSON Schemas and golden examples."""

@@ -1,0 +1,152 @@
+"""Events as Kafka records: CloudEvents 1.0, Kafka binary mode, and back again.
+
+The value is the event's JSON; its attributes travel as headers; the key is the event's own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from domain.errors import Invalid
+from schemas.event import Delivered, Envelope, Event, Position
+
+E = TypeVar("E", bound=Event)
+
+CONTENT_TYPE: Final = b"application/json"
+_ID_LENGTH: Final = 36
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record ready to be published: `topic` is the map's name, without a deployment's prefix."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+def first_envelope(
+    *, event_id: UUID, idempotency_id: UUID, source: str, now: datetime, traceparent: str | None
+) -> Envelope:
+    """The envelope of an event that begins a chain, put on a topic by an edge."""
+    return Envelope(
+        event_id=event_id,
+        idempotency_id=idempotency_id,
+        causation_id=None,
+        source=source,
+        occurred_at=now,
+        traceparent=traceparent,
+    )
+
+
+def caused_envelope(cause: Envelope, *, step: str, source: str, now: datetime) -> Envelope:
+    """The envelope of what a step decided about an event; the same cause gives the same id."""
+    event_id = uuid5(cause.idempotency_id, step)
+    return Envelope(
+        event_id=event_id,
+        idempotency_id=event_id,
+        causation_id=cause.event_id,
+        source=source,
+        occurred_at=now,
+        traceparent=cause.traceparent,
+    )
+
+
+def encode(event: Event, envelope: Envelope) -> Message:
+    """The record of an event."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(envelope.event_id).encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", event.TOPIC.encode()),
+        ("ce_time", envelope.occurred_at.isoformat().encode()),
+        ("ce_subject", str(event.subject).encode()),
+        ("ce_dataschema", f"schemas/json/{event.TOPIC}.json".encode()),
+        ("content-type", CONTENT_TYPE),
+        ("idempotency_id", str(envelope.idempotency_id).encode()),
+    ]
+    if envelope.causation_id is not None:
+        headers.append(("causation_id", str(envelope.causation_id).encode()))
+    if envelope.traceparent is not None:
+        headers.append(("traceparent", envelope.traceparent.encode()))
+    return Message(
+        topic=event.TOPIC,
+        key=event.key.encode(),
+        value=event.model_dump_json(exclude_none=True).encode(),
+        headers=headers,
+    )
+
+
+def decode(
+    model: type[E],
+    position: Position,
+    *,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes | None]],
+) -> Delivered[E]:
+    """The event in a record; Invalid, with no input in its words, if it cannot be understood."""
+    attributes = dict(headers)
+    if value is None:
+        raise Invalid("tombstone", "the record has no value")
+    if attributes.get("ce_type") != model.TOPIC.encode():
+        raise Invalid("wrong_type", f"ce_type is not {model.TOPIC}")
+    envelope = _envelope(attributes)
+    try:
+        event = model.model_validate_json(value)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, fault["loc"])) or "body" for fault in error.errors())
+        raise Invalid("invalid_event", f"does not fit the schema at: {fields}") from None
+    except (ValueError, RecursionError):
+        raise Invalid("invalid_event", "the value is not JSON") from None
+    if key != event.key.encode():
+        raise Invalid("wrong_key", "the record's key is not the event's ordering key")
+    return Delivered(event=event, envelope=envelope, position=position)
+
+
+def _envelope(attributes: dict[str, bytes | None]) -> Envelope:
+    event_id = _uuid(attributes, "ce_id")
+    idempotency_id = _uuid(attributes, "idempotency_id")
+    if event_id is None or idempotency_id is None:
+        raise Invalid("missing_header", "ce_id and idempotency_id are required")
+    traceparent = attributes.get("traceparent")
+    try:
+        return Envelope(
+            event_id=event_id,
+            idempotency_id=idempotency_id,
+            causation_id=_uuid(attributes, "causation_id"),
+            source=(attributes.get("ce_source") or b"").decode(),
+            occurred_at=_time(attributes.get("ce_time")),
+            traceparent=traceparent.decode() if traceparent else None,
+        )
+    except UnicodeDecodeError:
+        raise Invalid("invalid_header", "a header is not UTF-8") from None
+
+
+def _uuid(attributes: dict[str, bytes | None], name: str) -> UUID | None:
+    raw = attributes.get(name)
+    if raw is None:
+        return None
+    try:
+        if len(raw) != _ID_LENGTH:
+            raise ValueError
+        return UUID(raw.decode("ascii"))
+    except ValueError:
+        raise Invalid("invalid_header", f"{name} is not a UUID") from None
+
+
+def _time(raw: bytes | None) -> datetime:
+    try:
+        time = datetime.fromisoformat((raw or b"").decode("ascii"))
+    except ValueError:
+        raise Invalid("invalid_header", "ce_time is not an RFC 3339 time") from None
+    if time.tzinfo is None:
+        raise Invalid("invalid_header", "ce_time has no time zone")
+    return time
