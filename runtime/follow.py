@@ -1,0 +1,119 @@
+"""Follow topics without a consumer group: every follower sees every record and commits nothing.
+
+For looking on (`titan watch`, an edge's cache), never for work: a follower that dies forgets its
+place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from domain.errors import Invalid, Unavailable
+from runtime import limits
+from runtime.topics import Topic
+from schemas.event import Delivered, Event, Position
+from schemas.wire import decode
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """An event off a topic, with the time at which the broker appended it (UTC, whole ms)."""
+
+    delivered: Delivered[Event]
+    appended_at: datetime
+
+
+class Follower:
+    """Reads topics from their present end, or from the first record appended at `since` or later.
+
+    Records that cannot be understood are passed over (a stage dead-letters them) and counted in
+    `skipped`. While the broker is away nothing arrives; afterwards it goes on by itself.
+    """
+
+    def __init__(
+        self,
+        topics: Sequence[Topic],
+        *,
+        bootstrap: str,
+        prefix: str = "",
+        since: datetime | None = None,
+    ) -> None:
+        self.skipped = 0
+        self._topics = {f"{prefix}{topic.name}": topic for topic in topics}
+        self._since = since
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=limits.POLL_WAIT_MS,
+            request_timeout_ms=int(limits.FOLLOW_START_S_MAX * 1000),
+        )
+
+    async def start(self) -> None:
+        """Take the place from which `poll` reads; Unavailable if broker or topics do not answer."""
+        try:
+            await self._consumer.start()
+            self._consumer.assign(self._partitions())
+            for partition, offset in (await self._first_offsets()).items():
+                self._consumer.seek(partition, offset)
+        except (KafkaError, OSError) as error:
+            await self.stop()
+            raise Unavailable(f"Kafka: {type(error).__name__}") from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Let go of the broker. May be repeated."""
+        await self._consumer.stop()
+
+    async def poll(self) -> list[Followed]:
+        """What arrived since the last call, in order within each partition.
+
+        Returns at once when something did, else empty after limits.POLL_WAIT_MS.
+        """
+        records = await self._consumer.getmany(timeout_ms=limits.POLL_WAIT_MS)
+        return [
+            followed
+            for batch in records.values()
+            for record in batch
+            if (followed := self._followed(record)) is not None
+        ]
+
+    def _partitions(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(name, number)
+            for name, topic in self._topics.items()
+            for number in range(topic.partitions)
+        ]
+
+    async def _first_offsets(self) -> dict[TopicPartition, int]:
+        offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions())
+        if self._since is not None:
+            since_ms = (self._since - _EPOCH) // timedelta(milliseconds=1)
+            found = await self._consumer.offsets_for_times(dict.fromkeys(offsets, since_ms))
+            # None where nothing is as young as that: the end, then.
+            offsets |= {place: first.offset for place, first in found.items() if first is not None}
+        return offsets
+
+    def _followed(self, record: Any) -> Followed | None:  # noqa: ANN401 - aiokafka has no types
+        topic = self._topics[record.topic]
+        try:
+            delivered = decode(
+                topic.model,
+                Position(topic=topic.name, partition=record.partition, offset=record.offset),
+                key=record.key,
+                value=record.value,
+                headers=record.headers,
+            )
+        except Invalid:
+            self.skipped += 1
+            return None
+        return Followed(delivered, _EPOCH + timedelta(milliseconds=record.timestamp))
