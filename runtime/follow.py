@@ -60,6 +60,7 @@ class Follower:
         """Take the place from which `poll` reads; Unavailable if broker or topics do not answer."""
         try:
             await self._consumer.start()
+            await self._demand_topics()
             self._consumer.assign(self._partitions())
             for partition, offset in (await self._first_offsets()).items():
                 self._consumer.seek(partition, offset)
@@ -86,6 +87,12 @@ class Follower:
             for record in batch
             if (followed := self._followed(record)) is not None
         ]
+
+    async def _demand_topics(self) -> None:
+        # Assigned a topic that does not exist, aiokafka asks for it again without any pause.
+        missing = self._topics.keys() - await self._consumer.topics()
+        if missing:
+            raise Unavailable(f"Kafka has no topic {min(missing)}: run `titan topics apply`")
 
     def _partitions(self) -> list[TopicPartition]:
         return [

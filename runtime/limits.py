@@ -49,6 +49,19 @@ PUBLISHES_IN_FLIGHT_MAX: Final = 20_000
 GRACEFUL_STOP_S: Final = 25.0
 """On SIGTERM: time for the batch in progress. > BATCH_S_MAX; a container's grace is 5 s more."""
 
+FOLLOW_START_S_MAX: Final = 10.0
+"""Finding one's place in the topics to follow; past it the broker counts as unavailable."""
+
+# -- Topics and the start-up check ------------------------------------------------------------
+TOPIC_ADMIN_REQUEST_MS_MAX: Final = 10_000
+"""One request about topics to the broker takes no longer."""
+
+TOPIC_ADMIN_S_MAX: Final = 60.0
+"""A whole plan or apply takes no longer, the wait for new partitions' leaders included."""
+
+TOPIC_READY_POLL_S: Final = 0.02
+"""Pause between two looks whether a new topic's partitions have their leaders."""
+
 # -- PostgreSQL -----------------------------------------------------------------------------
 DATABASE_COMMAND_S_MAX: Final = 10.0
 DATABASE_ACQUIRE_S_MAX: Final = 5.0
