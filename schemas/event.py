@@ -1,7 +1,7 @@
 """What every event shares: the model's base, its envelope, and the field types of the wire."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -13,11 +13,11 @@ from domain.money import AMOUNT_MINOR_MAX
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN)]
-Version = Annotated[int, Field(strict=True, ge=1)]
-ClientId = Annotated[str, Field(min_length=1, max_length=64)]
+Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Sealed = Annotated[str, Field(min_length=1, max_length=4096)]
-"""Text that only the vault can read: base64 of an AES-256-GCM envelope."""
+Sealed = Annotated[str, Field(pattern=r"^[A-Za-z0-9_=-]{1,4096}$")]
+"""Text that only the vault can read: URL-safe base64 of an AES-256-GCM envelope."""
 
 
 class Event(BaseModel):
@@ -113,4 +113,4 @@ class Delivered(Generic[E_co]):
     @property
     def started_on(self) -> date:
         """The UTC date that picks the inbox partition."""
-        return self.event.started_at.date()
+        return self.event.started_at.astimezone(UTC).date()

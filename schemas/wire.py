@@ -59,8 +59,8 @@ def caused_envelope(cause: Envelope, *, step: str, source: str, now: datetime) -
     )
 
 
-def encode(event: Event, envelope: Envelope) -> Message:
-    """The record of an event."""
+def encode(event: Event, envelope: Envelope, value: str | None = None) -> Message:
+    """The record of an event; `value` is its JSON where the caller has it already."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(envelope.event_id).encode()),
@@ -79,9 +79,14 @@ def encode(event: Event, envelope: Envelope) -> Message:
     return Message(
         topic=event.TOPIC,
         key=event.key.encode(),
-        value=event.model_dump_json(exclude_none=True).encode(),
+        value=(event_json(event) if value is None else value).encode(),
         headers=headers,
     )
+
+
+def event_json(event: Event) -> str:
+    """The event as it stands in a record's value."""
+    return event.model_dump_json(exclude_none=True)
 
 
 def decode(

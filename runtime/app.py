@@ -1,0 +1,226 @@
+"""The one wrapper around FastStream: what every stage's `make_app` returns.
+
+FastStream owns the application's life (start, signals, graceful stop) and the consumer; this
+module owns how records are read, because the library's defaults lose payments: see
+docs/adr/0007-ack-policy-and-broker-options.md and 0009-poll-without-idle-sleep.md.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from faststream import AckPolicy, FastStream
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
+
+from domain.errors import Defect, TitanError
+from runtime import limits, metrics
+from runtime.clock import Clock, SystemClock
+from runtime.consumer import BatchShell, Gate
+from runtime.database import Database
+from runtime.inbox import PostgresInbox
+from runtime.publisher import KafkaPublisher
+from runtime.settings import Settings
+from runtime.stage import Stage, StageRunner
+from runtime.telemetry import configure_logging
+from runtime.topics import group_of, topic_map
+from runtime.unit import PostgresUnits
+from runtime.vault import Vault, load_vault
+
+log = structlog.get_logger()
+
+DEFECT_EXIT_CODE: Final = 70
+"""EX_SOFTWARE of sysexits.h: a supervisor restarts with backoff, and a person is paged."""
+
+_FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
+_LOOP_LAG_INTERVAL_S: Final = 1.0
+
+Records = tuple[ConsumerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a stage's `build` may use to wire its ports."""
+
+    settings: Settings
+    clock: Clock
+    vault: Vault
+
+
+class StageHealth:
+    """What a stage process can say of itself; healthy means that work gets done."""
+
+    def __init__(self) -> None:
+        self.shell: BatchShell | None = None
+
+    def report(self) -> dict[str, object]:
+        """State for /health; "starting" until the consumer runs."""
+        if self.shell is None:
+            return {"status": "starting"}
+        return {
+            "status": "up" if self.shell.healthy else "down",
+            "halted": self.shell.halted,
+            "lag_records": self.shell.lag_records,
+        }
+
+
+HEALTH: Final[dict[str, StageHealth]] = {}
+"""The stages that run in this process."""
+
+
+def stage_app(
+    name: str, build: Callable[[Resources], Stage], settings: Settings | None = None
+) -> FastStream:
+    """The FastStream application of a stage.
+
+    Nothing is opened before the application starts. Errors at start are one plain line.
+    """
+    settings = settings or Settings()
+    clock = SystemClock()
+    group = group_of(name)
+    gate = Gate()
+    health = HEALTH[name] = StageHealth()
+    broker = KafkaBroker(
+        _bootstrap(settings),
+        client_id=f"titan-{group}",
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        graceful_timeout=limits.GRACEFUL_STOP_S,
+        apply_types=False,
+        logger=None,
+    )
+    subscriber: Any = broker.subscriber(
+        *(settings.topic_prefix + topic.name for topic in topic_map().of_group(group)),
+        group_id=settings.topic_prefix + group,
+        group_instance_id=_instance(settings, group),
+        batch=True,
+        max_records=limits.BATCH_RECORDS_MAX,
+        batch_timeout_ms=limits.POLL_WAIT_MS,
+        ack_policy=AckPolicy.MANUAL,
+        auto_offset_reset=settings.consumer_auto_offset_reset,  # type: ignore[call-overload]
+        isolation_level="read_committed",
+        session_timeout_ms=settings.consumer_session_timeout_ms,
+        heartbeat_interval_ms=settings.consumer_heartbeat_interval_ms,
+        rebalance_timeout_ms=settings.consumer_rebalance_timeout_ms,
+        fetch_max_bytes=_FETCH_BYTES_MAX,
+        parser=_raw_message,
+        decoder=_raw_records,
+        listener=gate,
+        no_reply=True,
+    )
+    resources = StageResources(name, settings, clock)
+
+    async def poll(consumer: AIOKafkaConsumer) -> Records:
+        """Wait inside the fetch, never beside it: FastStream's own loop sleeps when idle."""
+        if health.shell is None or health.shell.halted:
+            await clock.sleep(limits.POLL_WAIT_MS / 1000)
+            return ()
+        found = await consumer.getmany(
+            timeout_ms=limits.POLL_WAIT_MS, max_records=limits.BATCH_RECORDS_MAX
+        )
+        return tuple(chain.from_iterable(found.values()))
+
+    subscriber.get_msg = poll
+
+    @subscriber  # type: ignore[untyped-decorator]
+    async def on_batch(records: Records) -> None:
+        assert health.shell is not None
+        await health.shell.on_batch(records, subscriber.consumer)
+
+    async def open_resources() -> None:
+        runner = await resources.open(build)
+        health.shell = BatchShell(runner, gate=gate, clock=clock, on_defect=_stop_at_once)
+
+    async def close_resources() -> None:
+        health.shell = None
+        await resources.close()
+
+    return FastStream(
+        broker, logger=None, on_startup=[open_resources], after_shutdown=[close_resources]
+    )
+
+
+class StageResources:
+    """Opens what a stage needs, and closes it in the reverse order."""
+
+    def __init__(self, name: str, settings: Settings, clock: Clock) -> None:
+        self._name = name
+        self._settings = settings
+        self._clock = clock
+        self._database: Database | None = None
+        self._publisher: KafkaPublisher | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def open(self, build: Callable[[Resources], Stage]) -> StageRunner:
+        """Connect and wire the stage."""
+        settings = self._settings
+        configure_logging(settings)
+        if settings.postgres_dsn is None:
+            raise Defect("set TITAN_POSTGRES_DSN, or start everything with `titan up`")
+        stage = build(Resources(settings, self._clock, load_vault(settings)))
+        self._database = await Database.connect(
+            settings.postgres_dsn.get_secret_value(), name=stage.group
+        )
+        self._publisher = KafkaPublisher(
+            _bootstrap(settings), prefix=settings.topic_prefix, settings=settings, role=stage.group
+        )
+        await self._publisher.start()
+        self._watch = asyncio.create_task(self._watch_loop())
+        return StageRunner(
+            stage,
+            topics=topic_map(),
+            prefix=settings.topic_prefix,
+            units=PostgresUnits(self._database),
+            inbox=PostgresInbox(self._database),
+            publisher=self._publisher,
+            clock=self._clock,
+        )
+
+    async def close(self) -> None:
+        """Close what was opened; called after the last batch."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._publisher is not None:
+            await self._publisher.stop()
+        if self._database is not None:
+            await self._database.close()
+
+    async def _watch_loop(self) -> None:
+        """Measure how late the event loop wakes: heartbeats share it with everything else."""
+        while True:
+            before_s = self._clock.monotonic_s()
+            await self._clock.sleep(_LOOP_LAG_INTERVAL_S)
+            late_s = self._clock.monotonic_s() - before_s - _LOOP_LAG_INTERVAL_S
+            metrics.EVENT_LOOP_LAG_SECONDS.set(max(0.0, late_s))
+
+
+def _bootstrap(settings: Settings) -> str:
+    if settings.kafka_bootstrap is None:
+        raise TitanError("set TITAN_KAFKA_BOOTSTRAP, or start everything with `titan up`")
+    return settings.kafka_bootstrap
+
+
+def _instance(settings: Settings, group: str) -> str | None:
+    return None if settings.instance_id is None else f"{settings.instance_id}-{group}"
+
+
+async def _raw_message(records: Records) -> KafkaMessage:
+    """Pass the records through: FastStream's parser would drop a batch for one bad header."""
+    return KafkaMessage(raw_message=records, body=b"", consumer=FAKE_CONSUMER)
+
+
+async def _raw_records(message: KafkaMessage) -> Records:
+    records = message.raw_message
+    assert isinstance(records, tuple)
+    return records
+
+
+def _stop_at_once() -> None:
+    """Die without goodbye: every line may die after any await, so this is always safe."""
+    os._exit(DEFECT_EXIT_CODE)

@@ -1,0 +1,169 @@
+"""The inbox: what each step has decided about each event, so that nothing is decided twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.errors import Defect
+from runtime import limits
+from runtime.database import Database
+from runtime.unit import MemoryUnit, PostgresUnit, Unit
+from schemas.event import Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One inbox row: the event that was decided and the outcome, as it goes on its topic."""
+
+    idempotency_id: UUID
+    event_id: UUID
+    outcome_topic: str | None
+    outcome: str | None
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row to be written: what was decided, and the date whose partition keeps it."""
+
+    started_on: date
+    stored: Stored
+
+
+class Inbox(Protocol):
+    """Outcomes by step and idempotency id. Reads and writes belong to the caller's unit."""
+
+    async def prepare(self, days: set[date], today: date) -> None:
+        """Make room for these dates, and drop what is too old; before the unit begins."""
+        ...
+
+    async def read(
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+    ) -> dict[UUID, Stored]:
+        """The stored outcomes of those events that the step has handled before."""
+        ...
+
+    async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
+        """Store outcomes; a twin that stored one first makes the unit Unavailable, to try again."""
+        ...
+
+
+class PostgresInbox:
+    """The inbox in the same PostgreSQL as the effects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._prepared: set[date] = set()
+
+    async def prepare(self, days: set[date], today: date) -> None:
+        """Make room for these dates, for today and for tomorrow."""
+        missing = (days | {today, today + timedelta(days=1)}) - self._prepared
+        if not missing:
+            return
+        async with self._database.connection() as connection:
+            for day in sorted(missing):
+                await connection.execute("SELECT inbox_ensure_partition($1)", day)
+            oldest = today - timedelta(days=limits.CHAIN_AGE_DAYS_MAX + 1)
+            await connection.execute("SELECT inbox_drop_before($1)", oldest)
+        self._prepared |= missing
+
+    async def read(
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+    ) -> dict[UUID, Stored]:
+        """One query for the whole batch.
+
+        An event that begins a chain may be a client's retry from after midnight, dated anew:
+        for those the day before is searched as well.
+        """
+        days = [item.started_on for item in delivered]
+        since = min(days)
+        if any(item.envelope.causation_id is None for item in delivered):
+            since -= timedelta(days=1)
+        rows = await _postgres(unit).connection.fetch(
+            """
+            SELECT idempotency_id, event_id, outcome_topic, outcome, decided_at
+            FROM inbox
+            WHERE idempotency_id = ANY($1::uuid[]) AND step = $2
+              AND started_on BETWEEN $3 AND $4
+            """,
+            [item.envelope.idempotency_id for item in delivered],
+            step,
+            since,
+            max(days),
+        )
+        return {row["idempotency_id"]: Stored(*row) for row in rows}
+
+    async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
+        """One COPY for the whole batch."""
+        await _postgres(unit).connection.copy_records_to_table(
+            "inbox",
+            records=[
+                (
+                    row.stored.idempotency_id,
+                    step,
+                    row.started_on,
+                    row.stored.event_id,
+                    row.stored.outcome_topic,
+                    row.stored.outcome,
+                    row.stored.decided_at,
+                )
+                for row in rows
+            ],
+            columns=[
+                "idempotency_id",
+                "step",
+                "started_on",
+                "event_id",
+                "outcome_topic",
+                "outcome",
+                "decided_at",
+            ],
+        )
+
+
+class MemoryInbox:
+    """The inbox in memory, for stages over memory ports."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, UUID], Stored] = {}
+
+    def snapshot(self) -> object:
+        """A copy of all rows."""
+        return dict(self._rows)
+
+    def restore(self, snapshot: object) -> None:
+        """Put a copy back."""
+        assert isinstance(snapshot, dict)
+        self._rows = dict(snapshot)
+
+    async def prepare(self, days: set[date], today: date) -> None:
+        """Memory needs no partitions."""
+
+    async def read(
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+    ) -> dict[UUID, Stored]:
+        """The stored outcomes of those events that the step has handled before."""
+        _memory(unit)
+        ids = (item.envelope.idempotency_id for item in delivered)
+        return {id_: self._rows[step, id_] for id_ in ids if (step, id_) in self._rows}
+
+    async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
+        """Store outcomes; a row that is there already is a defect in one process of memory."""
+        _memory(unit).enlist(self)
+        for row in rows:
+            key = (step, row.stored.idempotency_id)
+            if key in self._rows:
+                raise Defect("the memory inbox was written twice")
+            self._rows[key] = row.stored
+
+
+def _postgres(unit: Unit) -> PostgresUnit:
+    assert isinstance(unit, PostgresUnit)
+    return unit
+
+
+def _memory(unit: Unit) -> MemoryUnit:
+    assert isinstance(unit, MemoryUnit)
+    return unit

@@ -1,0 +1,62 @@
+"""Every metric of the house, one closed list: name, unit and meaning. Labels hold no ids."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+
+LAG_RECORDS: Final = Gauge(
+    "titan_stage_lag_records", "Records not yet handled, per group and topic", ["group", "topic"]
+)
+LAG_SECONDS: Final = Gauge(
+    "titan_stage_lag_seconds", "Age of the oldest record of the newest batch", ["group"]
+)
+BATCH_RECORDS: Final = Histogram(
+    "titan_stage_batch_records", "Records in a batch", ["stage"], buckets=_SIZES
+)
+BATCH_SECONDS: Final = Histogram(
+    "titan_stage_batch_seconds",
+    "From a batch's arrival to its commit",
+    ["stage"],
+    buckets=_LATENCY_S,
+)
+OUTCOMES: Final = Counter(
+    "titan_stage_outcomes", "Outcomes published, by event", ["stage", "outcome"]
+)
+REPEATS: Final = Counter(
+    "titan_stage_repeats", "Events answered from the inbox instead of decided anew", ["stage"]
+)
+CONFLICTS: Final = Counter(
+    "titan_stage_conflicts", "Events whose id was taken by other contents", ["stage"]
+)
+DEAD_LETTERS: Final = Counter(
+    "titan_stage_dead_letters", "Records nobody could understand", ["stage", "topic", "code"]
+)
+RETRIES: Final = Counter(
+    "titan_stage_retries", "Batches tried again because a dependency was down", ["stage"]
+)
+HALTED: Final = Gauge(
+    "titan_stage_halted",
+    "1 while the stage has stopped because of too many dead letters",
+    ["stage"],
+)
+PUBLISH_SECONDS: Final = Histogram(
+    "titan_publish_seconds",
+    "From a publish to all its acknowledgements",
+    ["role"],
+    buckets=_LATENCY_S,
+)
+PUBLISH_UNKNOWN: Final = Counter(
+    "titan_publish_unknown", "Publishes whose outcome is not known", ["role"]
+)
+CACHE_LOOKUPS: Final = Counter(
+    "titan_cache_lookups", "Look-ups by result: hit, negative, miss, down", ["cache", "result"]
+)
+HTTP_SECONDS: Final = Histogram(
+    "titan_http_seconds", "From request to answer", ["route", "status"], buckets=_LATENCY_S
+)
+EVENT_LOOP_LAG_SECONDS: Final = Gauge(
+    "titan_event_loop_lag_seconds", "How late the event loop woke a sleeper; heartbeats share it"
+)

@@ -1,0 +1,212 @@
+"""Publishing: every record acknowledged by all replicas, or an honest word about what is known."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+
+from domain.errors import Invalid, Unavailable, Unknown
+from runtime import limits, metrics
+from runtime.settings import Settings
+from schemas.wire import Message
+
+log = structlog.get_logger()
+
+RECORD_BYTES_MAX: Final = 240 * 1024
+"""Below the topics' max.message.bytes: one refusal by the broker breaks the partition's sequence
+for this producer for good, so a record too large must never get that far."""
+
+_BATCH_BYTES_MAX: Final = 128 * 1024
+_RECORD_OVERHEAD_BYTES: Final = 128
+_STOP_S_MAX: Final = 2.0
+
+
+class Publisher(Protocol):
+    """Puts messages on their topics."""
+
+    async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
+        """Return when every message is acknowledged; same key, same partition, same order.
+
+        Errors: Unknown when no answer came within `deadline_s` (they may be in the log);
+        Unavailable when they were certainly not sent; Invalid when one is too large.
+        """
+        ...
+
+
+class MemoryPublisher:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.published: list[Message] = []
+
+    async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
+        """Append."""
+        assert deadline_s > 0
+        self.published.extend(messages)
+
+
+class KafkaPublisher:
+    """An idempotent producer (acks=all) that is rebuilt when it may have lost its sequence.
+
+    Messages are grouped by partition and sent as one record batch each: a future a partition
+    instead of a future a record. It does NOT time out what it has sent: a record past its
+    deadline may still reach the log, which is why every reader dedupes.
+    """
+
+    def __init__(self, bootstrap: str, *, prefix: str, settings: Settings, role: str) -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._settings = settings
+        self._role = role
+        self._producer: AIOKafkaProducer | None = None
+        self._partitions: dict[str, int] = {}
+        self._in_flight_records = 0
+        self._rebuilding = asyncio.Lock()
+        self._discarding: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect; Unavailable if no broker answers."""
+        async with self._rebuilding:
+            if self._producer is None:
+                self._producer = await self._started()
+
+    async def stop(self) -> None:
+        """Flush for a moment, then close."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _close(producer)
+        await asyncio.gather(*self._discarding)
+
+    async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
+        """Send all and wait for every acknowledgement."""
+        if not messages:
+            return
+        for message in messages:
+            if _size_bytes(message) > RECORD_BYTES_MAX:
+                raise Invalid("record_too_large", f"a record has at most {RECORD_BYTES_MAX} bytes")
+        if self._in_flight_records + len(messages) > limits.PUBLISHES_IN_FLIGHT_MAX:
+            raise Unavailable("too many records wait for the broker")
+        self._in_flight_records += len(messages)
+        # A task of its own: a caller that gives up does not stop what is being sent, and the
+        # records count as in flight for as long as they are.
+        sending = asyncio.create_task(self._send(messages))
+        sending.add_done_callback(lambda task: self._landed(task, len(messages)))
+        try:
+            with metrics.PUBLISH_SECONDS.labels(self._role).time():
+                async with asyncio.timeout(deadline_s):
+                    await asyncio.shield(sending)
+        except TimeoutError as error:
+            metrics.PUBLISH_UNKNOWN.labels(self._role).inc()
+            raise Unknown("no acknowledgement within the deadline") from error
+
+    def _landed(self, task: asyncio.Task[None], count: int) -> None:
+        self._in_flight_records -= count
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("publish_failed", role=self._role, error=type(error).__name__)
+
+    async def _send(self, messages: Sequence[Message]) -> None:
+        producer = self._producer
+        try:
+            if producer is None:
+                await self.start()
+                producer = self._producer
+                assert producer is not None
+            futures = [
+                await producer.send_batch(batch, topic, partition=partition)
+                for topic, partition, batch in await self._batches(producer, messages)
+            ]
+            answers = await asyncio.gather(*futures, return_exceptions=True)
+        except KafkaError as error:
+            await self._discard(producer)
+            raise Unknown(f"the broker refused: {type(error).__name__}") from error
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        if failed:
+            # The sequence of a partition may have a hole now: every later send would be refused.
+            await self._discard(producer)
+            raise Unknown(f"a send failed: {type(failed[0]).__name__}") from failed[0]
+
+    async def _batches(
+        self, producer: AIOKafkaProducer, messages: Sequence[Message]
+    ) -> list[tuple[str, int, object]]:
+        grouped: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        for message in messages:
+            topic = self._prefix + message.topic
+            count = self._partitions.get(topic)
+            if count is None:
+                count = self._partitions[topic] = len(await producer.partitions_for(topic))
+            grouped[topic, partition_of(message.key, count)].append(message)
+        batches: list[tuple[str, int, object]] = []
+        for (topic, partition), group in grouped.items():
+            batch = producer.create_batch()
+            batches.append((topic, partition, batch))
+            for message in group:
+                if not _append(batch, message):
+                    batch = producer.create_batch()
+                    batches.append((topic, partition, batch))
+                    _append(batch, message)
+        return batches
+
+    async def _started(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"titan-{self._role}",
+            acks=self._settings.producer_acks,
+            enable_idempotence=self._settings.producer_idempotence,
+            request_timeout_ms=self._settings.producer_request_timeout_ms,
+            max_batch_size=_BATCH_BYTES_MAX,
+            max_request_size=RECORD_BYTES_MAX + _RECORD_OVERHEAD_BYTES,
+            compression_type="lz4",
+            linger_ms=0,
+        )
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            await _close(producer)
+            raise Unavailable(f"Kafka: {type(error).__name__}") from error
+        return producer
+
+    async def _discard(self, producer: AIOKafkaProducer | None) -> None:
+        async with self._rebuilding:
+            if producer is None or self._producer is not producer:
+                return
+            self._producer = None
+        closing = asyncio.create_task(_close(producer))
+        self._discarding.add(closing)
+        closing.add_done_callback(self._discarding.discard)
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes, count: int) -> int:
+    """The partition of a key, as Kafka's own default partitioner has it (murmur2)."""
+    return int((murmur2(key) & 0x7FFFFFFF) % count)
+
+
+def _append(batch: object, message: Message) -> bool:
+    appended = batch.append(  # type: ignore[attr-defined] # aiokafka's BatchBuilder is private
+        timestamp=None, key=message.key, value=message.value, headers=message.headers
+    )
+    return appended is not None
+
+
+def _size_bytes(message: Message) -> int:
+    headers = sum(len(name) + len(value) + 10 for name, value in message.headers)
+    return len(message.key) + len(message.value) + headers + _RECORD_OVERHEAD_BYTES
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(_STOP_S_MAX):
+            await producer.stop()
+    except (TimeoutError, KafkaError, OSError):
+        # Its flush waits for ever while the broker is away: cut the sender and the sockets.
+        sender = getattr(producer, "_sender", None)
+        task = getattr(sender, "sender_task", None)
+        if task is not None:
+            task.cancel()
+        await producer.client.close()
