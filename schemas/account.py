@@ -75,6 +75,8 @@ class AccountRefusalCode(StrEnum):
 
     ACCOUNT_EXISTS = "account_exists"
     """The id names an account with other properties."""
+    UNKNOWN_CURRENCY = "unknown_currency"
+    """The currency is not one that money is held in."""
 
 
 class AccountOpeningRefused(AccountEvent):

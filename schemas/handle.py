@@ -4,13 +4,23 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from schemas.event import ClientId, Currency, Handle, RequestEvent, Sealed, Version
+from schemas.event import (
+    ClientId,
+    Currency,
+    Fingerprint,
+    Handle,
+    RequestEvent,
+    Sealed,
+    Version,
+)
 
 
 class HandleEvent(RequestEvent):
     """What all handle events carry."""
 
     handle: Handle
+    fingerprint: Fingerprint
+    """Of the request's body: tells a repeat under the same key from another request."""
 
     @property
     def key(self) -> str:
