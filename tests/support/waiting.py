@@ -1,0 +1,35 @@
+"""Wait for a condition, never for a time."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_INTERVAL_S = 0.02
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0) -> T:
+    """What the condition first answers that is true; it may be a coroutine function.
+
+    An AssertionError inside it counts as "not yet" until the time is up, and is then the one that
+    is raised; any other error is raised at once. Without one, running out of time is an
+    AssertionError that shows the last answer.
+    """
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + timeout_s
+    while True:
+        failure: AssertionError
+        try:
+            answered = condition()
+            answer = await answered if inspect.isawaitable(answered) else answered
+        except AssertionError as error:
+            failure = error
+        else:
+            if answer:
+                return answer
+            failure = AssertionError(f"after {timeout_s} s still {answer!r}")
+        if loop.time() >= deadline_s:
+            raise failure
+        await asyncio.sleep(POLL_INTERVAL_S)
