@@ -77,8 +77,21 @@ CACHE_CONNECT_S_MAX: Final = 0.5
 CACHE_COMMAND_S_MAX: Final = 0.25
 """A cache that is slower than this is treated as absent."""
 
+CACHE_REST_S: Final = 1.0
+"""An absent cache is not asked again for this long, so that nobody pays the wait each time."""
+
 # -- HTTP -----------------------------------------------------------------------------------
 BODY_BYTES_MAX: Final = 64 * 1024
+
+BODY_S_MAX: Final = 10.0
+"""A body that has not arrived whole by then is given up (408)."""
+
+UNAVAILABLE_RETRY_AFTER_S: Final = 1
+"""What Retry-After says when a dependency is down or an outcome is not known."""
+
+HEALTH_CHECK_S_MAX: Final = 1.0
+"""A dependency that has not answered a health check by then counts as down."""
+
 BULK_BODY_BYTES_MAX: Final = 1024 * 1024
 BULK_PAYMENTS_MAX: Final = 1_000
 JSON_DEPTH_MAX: Final = 16

@@ -83,6 +83,13 @@ class KafkaPublisher:
             await _close(producer)
         await asyncio.gather(*self._discarding)
 
+    async def ping(self) -> None:
+        """Unavailable if no broker answers."""
+        await self.start()
+        producer = self._producer
+        if producer is None or not await producer.client.force_metadata_update():
+            raise Unavailable("Kafka: no broker answers")
+
     async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
         """Send all and wait for every acknowledgement."""
         if not messages:

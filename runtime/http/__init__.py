@@ -1,0 +1,1 @@
+"""What every edge shares: strict reading, problems, idempotency keys, the caller, the app."""

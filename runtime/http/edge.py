@@ -1,0 +1,87 @@
+"""The application of an edge: one factory, so that all edges err, log, start and stop alike."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from domain.errors import Invalid, Unavailable
+from runtime.clock import SystemClock
+from runtime.http import operations
+from runtime.http.caller import Authenticator, authenticator_for
+from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware
+from runtime.http.problem import MEDIA_TYPE, FaultDocument, ProblemDocument, ProblemError, on_error
+from runtime.http.resources import EdgeResources, OpenResources, open_resources
+from runtime.settings import Settings
+from runtime.telemetry import configure_logging
+
+_PROBLEM_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {
+        "description": "An RFC 9457 problem; `code` says which",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
+}
+
+
+class EdgeApp(FastAPI):
+    """FastAPI, its OpenAPI document completed by the problems that every route may answer."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        template = "#/components/schemas/{model}"
+        for model in (ProblemDocument, FaultDocument):
+            schema = model.model_json_schema(ref_template=template)
+            schema.pop("$defs", None)
+            schemas[model.__name__] = schema
+        return document
+
+
+def edge_app(
+    name: str,
+    *,
+    title: str,
+    description: str,
+    settings: Settings,
+    open_edge: Callable[[EdgeResources], AbstractAsyncContextManager[object]],
+    routers: Sequence[APIRouter],
+    authenticator: Authenticator | None = None,
+    resources: OpenResources = open_resources,
+) -> FastAPI:
+    """An edge's application: its routes, /health, /ready, /metrics and /docs, each under /v1 too.
+
+    `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. Ends the
+    process with one line where the profile needs an authenticator and none is given.
+    """
+    clock = SystemClock()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configure_logging(settings)
+        async with resources(name, settings, clock) as opened, open_edge(opened) as edge:
+            app.state.resources = opened
+            app.state.edge = edge
+            yield
+
+    app = EdgeApp(
+        title=title,
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        root_path_in_servers=False,
+        servers=[{"url": "/"}, {"url": VERSION_PREFIX}],
+        responses=_PROBLEM_RESPONSE,
+    )
+    app.state.authenticator = authenticator_for(settings, authenticator)
+    for kind in (ProblemError, Invalid, Unavailable, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, on_error)
+    app.add_middleware(EdgeMiddleware, clock=clock)
+    for router in (*routers, operations.router):
+        app.include_router(router)
+    return app

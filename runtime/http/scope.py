@@ -1,0 +1,26 @@
+"""What the edge's middleware writes into a request's ASGI scope, and how to read it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from starlette.types import Scope
+
+REQUEST_ID: Final = "titan.request_id"
+TRACEPARENT: Final = "titan.traceparent"
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of this request: the client's own if it sent a sound one, else one of ours."""
+    request_id: str = scope.get(REQUEST_ID, "none")
+    return request_id
+
+
+def traceparent_of(scope: Scope) -> str | None:
+    """The request's W3C trace context, or None; it goes into the headers of what is published."""
+    traceparent: str | None = scope.get(TRACEPARENT)
+    return traceparent
+
+
+def header_values(scope: Scope, name: bytes) -> Iterator[bytes]:
+    """Every value of a header, in order; `name` is lower case."""
+    return (value for key, value in scope["headers"] if key == name)
