@@ -193,13 +193,14 @@ _INSERT: Final = (
     "INSERT INTO directory_handles (handle, version, client_id, account_id, currency,"
     f" display_name_sealed, requested_at) {_COLUMNS}"
 )
-_UPDATE: Final = (
-    f"WITH e AS ({_COLUMNS}) "
-    "UPDATE directory_handles AS h SET version = e.version, client_id = e.client_id,"
-    " account_id = e.account_id, currency = e.currency,"
-    " display_name_sealed = e.display_name_sealed, requested_at = e.requested_at"
-    " FROM e WHERE h.handle = e.handle"
-)
+_UPDATE: Final = f"""
+    WITH e AS ({_COLUMNS})
+    UPDATE directory_handles AS h
+    SET version = e.version, client_id = e.client_id, account_id = e.account_id,
+        currency = e.currency, display_name_sealed = e.display_name_sealed,
+        requested_at = e.requested_at
+    FROM e WHERE h.handle = e.handle
+"""  # noqa: S608 - own words only
 _CHANGE: Final = (
     "SELECT request_id, requested_at, client_id, fingerprint, handle, kind, version, account_id,"
     " code FROM directory_changes"
