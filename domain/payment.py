@@ -67,6 +67,8 @@ class RefusalCode(StrEnum):
     VELOCITY = "velocity"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     ACCOUNT_FROZEN = "account_frozen"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    BALANCE_OVERFLOW = "balance_overflow"
 
 
 def payment_id_of(client_id: str, idempotency_key: str) -> UUID:

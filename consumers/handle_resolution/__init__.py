@@ -1,0 +1,1 @@
+"""Resolve the handles of a payment to accounts."""

@@ -1,0 +1,1 @@
+"""Post screened payments to the ledger."""

@@ -1,0 +1,1 @@
+"""Hold payments against their payer's limits."""
