@@ -22,6 +22,7 @@ from schemas.handle import (
     HandlePorted,
     HandleRefusalCode,
     HandleReleased,
+    entry_of,
 )
 
 CHANNEL: Final = "directory_changed"
@@ -56,18 +57,21 @@ class DirectoryChange:
 
 def fold(state: HandleEntry | None, event: DirectoryFact) -> HandleEntry | None:
     """A handle after one more event about it; None if it was never claimed."""
-    target: HandleTarget | None = None
-    match event:
-        case HandleClaimed() | HandlePorted():
-            target = HandleTarget(event.account_id, event.currency, event.display_name_sealed)
-        case HandleReleased():
-            pass
-        case HandleClaimRefused():
-            return state
-    return newer(
-        state,
-        HandleEntry(event.handle, event.version, event.client_id, target, event.requested_at),
-    )
+    if isinstance(event, HandleClaimRefused):
+        return state
+    return newer(state, entry_of(event))
+
+
+def fold_all(
+    before: Mapping[str, HandleEntry], events: Iterable[DirectoryFact]
+) -> dict[str, HandleEntry]:
+    """These handles after more events about them and others."""
+    after = dict(before)
+    for event in events:
+        entry = fold(after.get(event.handle), event)
+        if entry is not None:
+            after[event.handle] = entry
+    return after
 
 
 def change_of(event: DirectoryFact) -> DirectoryChange:
@@ -123,11 +127,7 @@ async def write_decided(
     A handle that was not there and that another transaction claims meanwhile breaks the primary
     key: the whole unit is tried again, and then sees the winner.
     """
-    after = dict(before)
-    for fact in facts:
-        entry = fold(after.get(fact.handle), fact)
-        if entry is not None:
-            after[fact.handle] = entry
+    after = fold_all(before, facts)
     fresh = sorted(after.keys() - before.keys())
     changed = [handle for handle in before if after[handle] is not before[handle]]
     if fresh:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from domain.directory import HandleEntry, HandleTarget
 from schemas.event import (
     ClientId,
     Currency,
@@ -146,3 +147,11 @@ class HandleClaimRefused(HandleEvent):
 
     client_id: ClientId
     code: HandleRefusalCode
+
+
+def entry_of(event: HandleClaimed | HandlePorted | HandleReleased) -> HandleEntry:
+    """The handle as it stands after a change: the event holds all of it."""
+    target = None
+    if not isinstance(event, HandleReleased):
+        target = HandleTarget(event.account_id, event.currency, event.display_name_sealed)
+    return HandleEntry(event.handle, event.version, event.client_id, target, event.requested_at)

@@ -1,0 +1,1 @@
+"""Decide which account each handle names."""
