@@ -83,10 +83,7 @@ class Journey:
 
     def give_up_waiting(self) -> list[Hop]:
         """Show what is held back though its cause never came: it is older than the log keeps."""
-        hops = []
-        for followed in sorted(self._held.values(), key=_age):
-            hops.append(self._show(followed))
-        return hops
+        return [self._show(followed) for followed in sorted(self._held.values(), key=_age)]
 
     def _release(self) -> list[Hop]:
         hops: list[Hop] = []

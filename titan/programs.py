@@ -1,0 +1,76 @@
+"""The command line and environment of every process that Titan starts. Pure but for paths."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from runtime import limits
+from runtime.settings import PREFIX, Settings
+from titan.packing import Pack
+from titan.servers import Endpoints as ServerAddresses
+from titan.supervisor import Program
+
+EDGES: Final[Mapping[str, str]] = {"handles": "handles_port", "payments": "payments_port"}
+"""Every edge (a room of producers/) and the setting of its port."""
+
+EDGE_STOP_S_MAX: Final = 5.0
+"""An edge answers the requests that it has within so long, then ends."""
+
+_MARGIN_S: Final = 2.0
+"""Beyond a process's own bound for stopping, before it is killed."""
+
+
+def edge_arguments(room: str, *, host: str, port: int) -> list[str]:
+    """What runs an edge; docker-compose.yml has the same words."""
+    return [
+        *("-m", "uvicorn", f"producers.{room}.app:make_app", "--factory"),
+        *("--host", host, "--port", str(port)),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"),
+        *("--timeout-graceful-shutdown", f"{EDGE_STOP_S_MAX:.0f}", "--log-level", "warning"),
+    ]
+
+
+def edge_program(
+    room: str, *, port: int, settings: Settings, addresses: ServerAddresses
+) -> Program:
+    """An edge of this machine."""
+    arguments = edge_arguments(room, host=settings.bind_host, port=port)
+    return Program(
+        name=room,
+        arguments=[sys.executable, *arguments],
+        environment=_environment(settings, addresses, {EDGES[room]: str(port)}),
+        mark=f"producers.{room}.app:make_app",
+        stop_s_max=EDGE_STOP_S_MAX + _MARGIN_S,
+    )
+
+
+def worker_program(
+    pack: Pack, *, metrics_port: int, settings: Settings, addresses: ServerAddresses
+) -> Program:
+    """A process with the stages of a pack."""
+    own = {"instance_id": f"replica-{pack.replica}", "metrics_port": str(metrics_port)}
+    return Program(
+        name=pack.name,
+        arguments=[sys.executable, "-m", "titan.worker", *pack.stages],
+        environment=_environment(settings, addresses, own),
+        mark="titan.worker",
+        stop_s_max=limits.GRACEFUL_STOP_S + _MARGIN_S,
+    )
+
+
+def _environment(
+    settings: Settings, addresses: ServerAddresses, own: Mapping[str, str]
+) -> dict[str, str]:
+    """Ours, with the settings that this process was given."""
+    given = {
+        "profile": str(settings.profile),
+        "data_directory": str(Path(settings.data_directory).resolve()),
+        "kafka_bootstrap": addresses.kafka_bootstrap,
+        "postgres_dsn": addresses.postgres_dsn,
+        "redis_url": addresses.redis_url,
+        **own,
+    }
+    titan = {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
+    return {**os.environ, **titan, "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,127 @@
+"""Run stages in one process: `python -m titan.worker STAGE [STAGE ...]`.
+
+Each stage is the application that its room's `make_app` builds, as `faststream run` would run it;
+here several share a process and its event loop. SIGTERM or SIGINT ends all of them after the
+batches in progress. With TITAN_METRICS_PORT set, /metrics and /health answer there.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+from faststream import FastStream
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from domain.errors import TitanError
+from runtime import limits
+from runtime.app import HEALTH
+from runtime.settings import Settings
+from runtime.telemetry import configure_logging
+from runtime.topics import topic_map
+from titan.packing import stages_of
+
+log = structlog.get_logger()
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the worker has its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+async def metrics(_request: Request) -> Response:
+    """The process's metrics in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def health(_request: Request) -> Response:
+    """200 while every stage gets its work done, else 503; the body tells them apart."""
+    stages = {name: stage.report() for name, stage in HEALTH.items()}
+    is_up = all(report["status"] == "up" for report in stages.values())
+    body = {"status": "up" if is_up else "down", "stages": stages}
+    return JSONResponse(body, status_code=200 if is_up else 503)
+
+
+async def run(stages: Sequence[str], settings: Settings) -> None:
+    """Run the stages until SIGTERM or SIGINT, then stop them within limits.GRACEFUL_STOP_S."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    apps = [_app_of(stage) for stage in stages]
+    server = _metrics_server(settings)
+    serving = asyncio.create_task(server.serve()) if server is not None else None
+    try:
+        await asyncio.gather(*(app.start() for app in apps))
+        log.info("started", stages=list(stages))
+        await stopping.wait()
+    finally:
+        async with asyncio.timeout(limits.GRACEFUL_STOP_S):
+            await asyncio.gather(*(app.stop() for app in apps))
+        if server is not None and serving is not None:
+            server.should_exit = True
+            await serving
+    log.info("stopped", stages=list(stages))
+
+
+def _app_of(stage: str) -> FastStream:
+    app = import_module(f"consumers.{stage}.app").make_app()
+    assert isinstance(app, FastStream)
+    return app
+
+
+def _metrics_server(settings: Settings) -> _Server | None:
+    if settings.metrics_port == 0:
+        return None
+    routes = [Route("/metrics", metrics), Route("/health", health)]
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        host=settings.bind_host,
+        port=settings.metrics_port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
+    return _Server(config)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the named stages; returns the exit status."""
+    known = stages_of(topic_map())
+    unknown = [stage for stage in arguments if stage not in known]
+    if unknown or not arguments or len(set(arguments)) < len(arguments):
+        sys.stderr.write(f"name each stage once, of: {', '.join(known)}\n")
+        return EXIT_USAGE
+    try:
+        settings = Settings()
+        configure_logging(settings)
+        uvloop.run(run(arguments, settings))
+    except (TitanError, ValidationError) as error:
+        log.error("cannot_run", stages=list(arguments), error=str(error))  # noqa: TRY400 - one plain line, no trace
+        return EXIT_FAILED
+    except Exception:
+        log.exception("failed", stages=list(arguments))
+        return EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
