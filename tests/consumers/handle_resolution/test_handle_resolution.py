@@ -1,0 +1,106 @@
+from functools import partial
+
+import pytest
+
+from consumers.handle_resolution.decide import decide
+from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
+from consumers.handle_resolution.store import MemoryDirectory
+from domain.directory import HandleEntry, HandleTarget
+from domain.payment import RefusalCode
+from runtime.stage import Stage
+from schemas.payment import PaymentConflicted, PaymentRefused, PaymentResolved
+from tests.support.events import ALICE, BOB, requested
+from tests.support.memory_stage import NOW, MemoryStage
+
+
+def entry(handle: str, account: object, currency: str = "USD", version: int = 1) -> HandleEntry:
+    target = None if account is None else HandleTarget(account, currency, "c2VhbGVk")  # type: ignore[arg-type]
+    return HandleEntry(handle, version, "demo", target, NOW)
+
+
+DIRECTORY = {"alice": entry("alice", ALICE, version=3), "bob": entry("bob", BOB, version=7)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "directory", "code"),
+    [
+        ({"from_handle": "mallory"}, DIRECTORY, RefusalCode.UNKNOWN_PAYER),
+        ({"to_handle": "mallory"}, DIRECTORY, RefusalCode.UNKNOWN_PAYEE),
+        ({}, DIRECTORY | {"bob": entry("bob", None)}, RefusalCode.UNKNOWN_PAYEE),
+        ({}, DIRECTORY | {"alice": entry("alice", None)}, RefusalCode.UNKNOWN_PAYER),
+        ({}, DIRECTORY | {"bob": entry("bob", ALICE)}, RefusalCode.SAME_ACCOUNT),
+        ({"currency": "EUR"}, DIRECTORY, RefusalCode.CURRENCY_MISMATCH),
+        ({}, DIRECTORY | {"bob": entry("bob", BOB, "EUR")}, RefusalCode.CURRENCY_MISMATCH),
+    ],
+)
+def test_refuses_what_does_not_resolve(
+    changes: dict[str, str], directory: dict[str, HandleEntry], code: RefusalCode
+) -> None:
+    outcome = decide(requested(**changes), directory)
+
+    assert isinstance(outcome, PaymentRefused)
+    assert outcome.code is code
+    assert outcome.key == requested(**changes).from_handle
+
+
+def test_pins_the_directory_versions_it_resolved_with() -> None:
+    outcome = decide(requested(), DIRECTORY)
+
+    assert isinstance(outcome, PaymentResolved)
+    assert (outcome.from_handle_version, outcome.to_handle_version) == (3, 7)
+    assert (outcome.payer_account_id, outcome.payee_account_id) == (ALICE, BOB)
+    assert outcome.key == str(ALICE)
+
+
+def stage() -> tuple[MemoryStage, MemoryDirectory]:
+    directory = MemoryDirectory()
+    for known in DIRECTORY.values():
+        directory.put(known)
+    return MemoryStage(
+        Stage(
+            "handle_resolution",
+            partial(on_payments_requested, directory=directory),
+            on_conflict=on_payment_conflicted,
+        )
+    ), directory
+
+
+async def test_a_redelivery_repeats_the_first_outcome_though_the_directory_changed() -> None:
+    memory, directory = stage()
+
+    await memory.deliver(requested())
+    directory.put(entry("bob", None))
+    await memory.deliver(requested())
+
+    first, second = memory.published()
+    assert isinstance(first, PaymentResolved)
+    assert first == second
+    assert len(memory.distinct_published()) == 1
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+async def test_of_two_bodies_under_one_key_the_first_wins_and_the_other_is_told(
+    in_one_batch: bool,  # noqa: FBT001
+) -> None:
+    memory, _ = stage()
+    one, other = requested(), requested(amount_minor=5, fingerprint="1" * 64)
+
+    if in_one_batch:
+        await memory.deliver(one, other)
+    else:
+        await memory.deliver(one)
+        await memory.deliver(other)
+
+    first, second = memory.distinct_published()
+    assert isinstance(first, PaymentResolved)
+    assert first.amount_minor == 1000
+    assert isinstance(second, PaymentConflicted)
+    assert second.fingerprint == "1" * 64
+
+
+async def test_the_same_payment_twice_in_one_batch_is_decided_once() -> None:
+    memory, _ = stage()
+
+    await memory.deliver(requested(), requested())
+
+    assert len(memory.published()) == 1
