@@ -1,0 +1,1 @@
+"""Open accounts in the ledger."""
