@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.account import NO_MINIMUM_MINOR, AccountOpening
 from domain.money import is_currency
-from domain.posting import NO_MINIMUM_MINOR, AccountOpening
 from schemas.account import (
     AccountKind,
     AccountOpened,
