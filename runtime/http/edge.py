@@ -1,6 +1,6 @@
 """The application of an edge: one factory, so that all edges err, log, start and stop alike."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from domain.errors import Invalid, Unavailable
 from runtime.clock import SystemClock
 from runtime.http import operations
 from runtime.http.caller import Authenticator, authenticator_for
-from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware
+from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware, Endpoint, RouteName
 from runtime.http.problem import MEDIA_TYPE, FaultDocument, ProblemDocument, ProblemError, on_error
 from runtime.http.resources import EdgeResources, OpenResources, open_resources
 from runtime.settings import Settings
@@ -51,11 +51,13 @@ def edge_app(
     routers: Sequence[APIRouter],
     authenticator: Authenticator | None = None,
     resources: OpenResources = open_resources,
+    direct: Mapping[RouteName, Endpoint] | None = None,
 ) -> FastAPI:
     """An edge's application: its routes, /health, /ready, /metrics and /docs, each under /v1 too.
 
-    `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. Ends the
-    process with one line where the profile needs an authenticator and none is given.
+    `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. Routes
+    named in `direct` skip the router; they are among `routers` too, for the OpenAPI document and
+    for 405. Ends the process with one line where the profile needs an authenticator and has none.
     """
     clock = SystemClock()
 
@@ -81,7 +83,7 @@ def edge_app(
     app.state.authenticator = authenticator_for(settings, authenticator)
     for kind in (ProblemError, Invalid, Unavailable, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
-    app.add_middleware(EdgeMiddleware, clock=clock)
+    app.add_middleware(EdgeMiddleware, clock=clock, direct=direct or {})
     for router in (*routers, operations.router):
         app.include_router(router)
     return app

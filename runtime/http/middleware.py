@@ -5,21 +5,26 @@ headers, and answers 500 to what nobody foresaw.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
+from http.client import INTERNAL_SERVER_ERROR
 from typing import Final
 
 import structlog
 from prometheus_client import Histogram
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.http.problem import problem_of, problem_response
-from runtime.http.scope import REQUEST_ID, TRACEPARENT
+from runtime.http.scope import DIRECT, REQUEST_ID, TRACEPARENT
 
 VERSION_PREFIX: Final = "/v1"
+
+RouteName = tuple[str, str]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _log = structlog.get_logger()
 
@@ -36,11 +41,16 @@ _ALWAYS: Final = [
 
 
 class EdgeMiddleware:
-    """The outermost layer of an edge."""
+    """The outermost layer of an edge.
 
-    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
+    `direct` names routes, by method and path, that are served from here: the router and its layers
+    cost as much as a hot route's own work. Their errors are told as everywhere else.
+    """
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, direct: Mapping[RouteName, Endpoint]) -> None:
         self._app = app
         self._clock = clock
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -59,15 +69,27 @@ class EdgeMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._serve(scope, receive, send_with_headers)
         except Exception as error:
             if status:
                 raise
-            _log.exception("request_failed", request_id=scope[REQUEST_ID])
-            response = problem_response(problem_of(error), HTTPConnection(scope))
+            problem = problem_of(error)
+            if problem.status == INTERNAL_SERVER_ERROR:
+                _log.exception("request_failed", request_id=scope[REQUEST_ID])
+            response = problem_response(problem, HTTPConnection(scope))
             await response(scope, receive, send_with_headers)
         finally:
             _latency(_route(scope), status).observe(self._clock.monotonic_s() - began_s)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        endpoint = self._direct.get((scope["method"], path))
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        scope[DIRECT] = path
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
     def _mark(self, scope: Scope) -> None:
         """Write request id, trace context and root path into the scope."""
@@ -94,8 +116,7 @@ def _with_ours(theirs: Iterable[tuple[bytes, bytes]], request_id: str) -> list[t
 
 def _route(scope: Scope) -> str:
     # The route's pattern, never the path: a label must hold no ids.
-    path: str = getattr(scope.get("route"), "path", "none")
-    return path
+    return str(scope.get(DIRECT) or getattr(scope.get("route"), "path", "none"))
 
 
 @cache

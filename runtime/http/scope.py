@@ -7,6 +7,8 @@ from starlette.types import Scope
 
 REQUEST_ID: Final = "titan.request_id"
 TRACEPARENT: Final = "titan.traceparent"
+DIRECT: Final = "titan.direct"
+"""The path of a route that was served without the router."""
 
 
 def request_id_of(scope: Scope) -> str:
