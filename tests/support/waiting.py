@@ -3,14 +3,18 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 POLL_INTERVAL_S = 0.02
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0) -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], timeout_s: float = 10.0) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], timeout_s: float = 10.0) -> T: ...
+async def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
     """What the condition first answers that is true; it may be a coroutine function.
 
     An AssertionError inside it counts as "not yet" until the time is up, and is then the one that

@@ -17,6 +17,13 @@ from titan.servers.ports import LOOPBACK
 from titan.servers.postgres import Postgres
 from titan.servers.valkey import Valkey
 
+# Each embedded server's folder in the data directory.
+FOLDERS: dict[str, type[EmbeddedServer]] = {
+    "postgres": Postgres,
+    "valkey": Valkey,
+    "kafka": Kafka,
+}
+
 EXTERNAL_ANSWER_TIMEOUT_S = 15.0
 _EXTERNAL_RETRY_S = 0.25
 
