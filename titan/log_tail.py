@@ -13,7 +13,7 @@ ERRORS_SHOWN_MAX: Final = 3
 
 _TAIL_BYTES: Final = 4_096
 _READ_BYTES_MAX: Final = 1024 * 1024
-_GRAVE: Final = frozenset({"error", "critical"})
+_GRAVE: Final = ("error", "critical")
 _NOT_SHOWN: Final = frozenset({"event", "level", "timestamp", "exception", "logger"})
 
 

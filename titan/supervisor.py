@@ -175,13 +175,13 @@ class Supervisor:
         *,
         edges: Sequence[Child],
         workers: Sequence[Child],
-        servers: Sequence[EmbeddedServer],
         clock: Clock,
         say: Say,
     ) -> None:
         self.children = [*workers, *edges]
         self._stop_order = (edges, workers)
-        self._servers = servers
+        self.servers: Sequence[EmbeddedServer] = ()
+        """The embedded servers to look after, once they have started."""
         self._clock = clock
         self._say = say
         self._restarts: dict[str, asyncio.Task[None]] = {}
@@ -196,7 +196,7 @@ class Supervisor:
         """One look at everything."""
         for child in self.children:
             child.tend()
-        for server in self._servers:
+        for server in self.servers:
             restart = self._restarts.get(server.name)
             if not server.is_running and (restart is None or restart.done()):
                 self._restarts[server.name] = asyncio.create_task(self._restart(server))
@@ -208,13 +208,13 @@ class Supervisor:
         await asyncio.gather(*self._restarts.values(), return_exceptions=True)
         for children in self._stop_order:
             await asyncio.gather(*(child.stop() for child in children))
-        await asyncio.gather(*(server.stop() for server in self._servers))
+        await asyncio.gather(*(server.stop() for server in self.servers))
 
     def kill(self) -> None:
         """Stop everything at once, by force."""
         for child in self.children:
             child.kill()
-        for server in self._servers:
+        for server in self.servers:
             server.kill()
 
     async def _restart(self, server: EmbeddedServer) -> None:

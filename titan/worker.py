@@ -24,18 +24,32 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from domain.errors import TitanError
+from domain.errors import Defect, TitanError
 from runtime import limits
 from runtime.app import HEALTH
+from runtime.clock import Clock, SystemClock
+from runtime.database import Database
+from runtime.selfcheck import (
+    Finding,
+    database_findings,
+    demand_fit,
+    setting_findings,
+    topic_findings,
+)
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging
-from runtime.topics import topic_map
+from runtime.topics import group_of, topic_map
 from titan.packing import stages_of
 
 log = structlog.get_logger()
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+
+FIT_WAIT_S_MAX: Final = 120.0
+"""A first start formats disks and makes a database; with other servers that is minutes at most."""
+
+_FIT_POLL_S: Final = 0.25
 
 
 class _Server(uvicorn.Server):
@@ -66,20 +80,64 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    # Imported first: a process that starts together with the servers loses no time.
     apps = [_app_of(stage) for stage in stages]
     server = _metrics_server(settings)
     serving = asyncio.create_task(server.serve()) if server is not None else None
     try:
+        fit = asyncio.create_task(until_fit(settings, stages, SystemClock()))
+        stop = asyncio.create_task(stopping.wait())
+        await asyncio.wait((fit, stop), return_when=asyncio.FIRST_COMPLETED)
+        if stopping.is_set():
+            fit.cancel()
+            return
+        await fit
         await asyncio.gather(*(app.start() for app in apps))
         log.info("started", stages=list(stages))
-        await stopping.wait()
-    finally:
+        await stop
         async with asyncio.timeout(limits.GRACEFUL_STOP_S):
             await asyncio.gather(*(app.stop() for app in apps))
+        log.info("stopped", stages=list(stages))
+    finally:
         if server is not None and serving is not None:
             server.should_exit = True
             await serving
-    log.info("stopped", stages=list(stages))
+
+
+async def until_fit(settings: Settings, stages: Sequence[str], clock: Clock) -> None:
+    """Wait until the servers are there, migrated and with their topics; then it is safe to work.
+
+    The servers may start at the same time as this process, or be away when it starts again. After
+    FIT_WAIT_S_MAX what is still wrong is raised.
+    """
+    patient_until_s = clock.monotonic_s() + FIT_WAIT_S_MAX
+    while True:
+        try:
+            for finding in demand_fit(await _findings(settings, stages)):
+                log.warning("unfit_but_demo", finding=finding)
+        except TitanError:
+            # A defect too: before the migrations, the role that everything works as is unknown.
+            if clock.monotonic_s() > patient_until_s:
+                raise
+            await clock.sleep(_FIT_POLL_S)
+        else:
+            return
+
+
+async def _findings(settings: Settings, stages: Sequence[str]) -> list[Finding]:
+    if settings.kafka_bootstrap is None or settings.postgres_dsn is None:
+        raise Defect("set TITAN_KAFKA_BOOTSTRAP and TITAN_POSTGRES_DSN, or use `titan up`")
+    topics = topic_map()
+    names = {topic.name for stage in stages for topic in topics.of_group(group_of(stage))}
+    database = await Database.connect(settings.postgres_dsn.get_secret_value(), name="worker")
+    try:
+        return [
+            *setting_findings(settings, joins_group=True),
+            *await topic_findings(settings.kafka_bootstrap, topics, settings=settings, only=names),
+            *await database_findings(database, settings=settings),
+        ]
+    finally:
+        await database.close()
 
 
 def _app_of(stage: str) -> FastStream:
