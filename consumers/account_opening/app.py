@@ -3,10 +3,10 @@
 from functools import partial
 
 from faststream import FastStream
-from ledger_adapter.postgres import PostgresLedger
 
 from consumers.account_opening.handler import on_openings_requested
 from consumers.account_opening.store import PostgresAccounts
+from ledger_adapter.postgres import PostgresLedger
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 

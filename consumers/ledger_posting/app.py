@@ -3,9 +3,9 @@
 from functools import partial
 
 from faststream import FastStream
-from ledger_adapter.postgres import PostgresLedger
 
 from consumers.ledger_posting.handler import on_payments_screened
+from ledger_adapter.postgres import PostgresLedger
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
