@@ -62,26 +62,72 @@ TOPIC_ADMIN_S_MAX: Final = 60.0
 TOPIC_READY_POLL_S: Final = 0.02
 """Pause between two looks whether a new topic's partitions have their leaders."""
 
+LAG_SAMPLE_INTERVAL_S: Final = 1.0
+"""Pause between two looks at the pipeline's lag."""
+
+LAG_SAMPLE_S_MAX: Final = 5.0
+"""One look takes no longer."""
+
+LAG_SAMPLE_FRESH_S: Final = 10.0
+"""An older sample says nothing: then nobody is turned away because of it."""
+
+LAG_RETRY_AFTER_S: Final = 2
+"""What Retry-After says to a payment that is turned away because the pipeline is full."""
+
 # -- PostgreSQL -----------------------------------------------------------------------------
 DATABASE_COMMAND_S_MAX: Final = 10.0
+"""The client gives a statement up after this long; by then the server has, or it is gone."""
+
 DATABASE_ACQUIRE_S_MAX: Final = 5.0
+"""Wait for a free connection of the pool."""
+
 DATABASE_CONNECT_S_MAX: Final = 5.0
+"""Opening a connection takes no longer."""
+
 DATABASE_STATEMENT_MS_MAX: Final = 10_000
+"""The server cancels a statement that runs longer."""
+
 DATABASE_LOCK_MS_MAX: Final = 5_000
+"""The server gives a wait for a lock up after this long; the batch comes again."""
+
 DATABASE_IDLE_IN_TRANSACTION_MS_MAX: Final = 15_000
+"""The server ends a transaction that does nothing for this long: its locks would stop others."""
+
 DATABASE_POOL_SIZE_MAX: Final = 4
 """Connections of one stage or edge process."""
 
+# -- Waiting for a change -------------------------------------------------------------------
+CHANGES_POLL_S: Final = 0.25
+"""Rows that somebody waits for are looked at this often even when no notification comes."""
+
+CHANGES_HEARTBEAT_S: Final = 5.0
+"""A listening connection that was silent this long is asked whether it lives."""
+
+CHANGES_RECONNECT_S: Final = 1.0
+"""Pause before a lost listening connection is opened again, with jitter; polling goes on."""
+
+WAITERS_MAX: Final = 10_000
+"""Keys waited for at once in one process: all of them go into one query."""
+
 # -- Redis ----------------------------------------------------------------------------------
 CACHE_CONNECT_S_MAX: Final = 0.5
+"""Opening a connection to the cache takes no longer."""
+
 CACHE_COMMAND_S_MAX: Final = 0.25
 """A cache that is slower than this is treated as absent."""
 
 CACHE_REST_S: Final = 1.0
 """An absent cache is not asked again for this long, so that nobody pays the wait each time."""
 
+QUICK_CLAIM_S: Final = 60
+"""A claim on an idempotency key whose publish was never acknowledged is forgotten after this."""
+
+QUICK_ANSWER_S: Final = 600
+"""An accepted payment's quick answer is kept this long: ample for the projection to have it."""
+
 # -- HTTP -----------------------------------------------------------------------------------
 BODY_BYTES_MAX: Final = 64 * 1024
+"""A request's body is at most this large (413)."""
 
 BODY_S_MAX: Final = 10.0
 """A body that has not arrived whole by then is given up (408)."""
@@ -93,11 +139,48 @@ HEALTH_CHECK_S_MAX: Final = 1.0
 """A dependency that has not answered a health check by then counts as down."""
 
 BULK_BODY_BYTES_MAX: Final = 1024 * 1024
+"""The body of a bulk of payments is at most this large (413)."""
+
 BULK_PAYMENTS_MAX: Final = 1_000
+"""Payments in one bulk request."""
+
+ACCEPT_BATCH_MAX: Final = 500
+"""Payments that an edge looks up and publishes together."""
+
+ACCEPT_BATCHES_IN_FLIGHT_MAX: Final = 4
+"""Batches under way at once; what arrives meanwhile makes the next one larger, thus cheaper."""
+
+ACCEPT_QUEUE_MAX: Final = 10_000
+"""Payments that wait for a batch; past it new ones are turned away (503, nothing done)."""
+
+ACCEPT_LOOKUP_S_MAX: Final = 0.5
+"""The projection is asked for no longer than this whether a key was used; then without it."""
+
+ACCEPT_LOOKUP_REST_S: Final = 1.0
+"""A projection that did not answer is not asked again for this long."""
+
+EDGE_CONNECTIONS_MAX: Final = 1_000
+"""Open connections of one edge (503 beyond); fewer than the files a process may have open."""
+
+EDGE_KEEP_ALIVE_S: Final = 5.0
+"""An idle connection is kept this long for the client's next request."""
+
+EDGE_STOP_S_MAX: Final = 5.0
+"""On SIGTERM an edge answers the requests it has within so long, then ends."""
+
 JSON_DEPTH_MAX: Final = 16
+"""A body nests its objects and lists no deeper."""
+
 DESCRIPTION_CHARACTERS_MAX: Final = 140
+"""Characters of a payment's description."""
+
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
+"""Characters of an idempotency key."""
+
 WAIT_S_MAX: Final = 10
 """Longest `Prefer: wait=n`."""
 PAGE_ROWS_MAX: Final = 100
+"""Rows of one page of a list."""
+
 PAGE_ROWS_DEFAULT: Final = 20
+"""Rows of a page when the client does not say."""

@@ -8,10 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "TITAN_"
+
+CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman put into every container."""
 
 
 class Profile(StrEnum):
@@ -49,6 +52,11 @@ class Settings(BaseSettings):
     )
 
     bind_host: str = Field("127.0.0.1", description="address the edges listen on")
+    demo_in_container: bool = Field(
+        False,
+        description="the demo may bind to all addresses of its container; whoever runs it "
+        "publishes the ports to loopback only, as docker-compose.yml does",
+    )
     handles_port: int = Field(8001, ge=0, le=65535, description="port of Handle Resolution")
     payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
     metrics_port: int = Field(
@@ -100,12 +108,29 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _demo_stays_home(self) -> Self:
-        if self.profile is Profile.DEMO and not _is_loopback(self.bind_host):
+        if self.profile is not Profile.DEMO or _is_loopback(self.bind_host):
+            return self
+        if not self.demo_in_container:
             raise ValueError(
                 "the demo profile has no credentials and binds to loopback only; "
                 "set TITAN_PROFILE=production and an authenticator to listen elsewhere"
             )
+        if not any(mark.exists() for mark in CONTAINER_MARKS):
+            raise ValueError(
+                "TITAN_DEMO_IN_CONTAINER is set, but this is no container: unset it and keep "
+                "TITAN_BIND_HOST on loopback"
+            )
         return self
+
+
+def setting_faults(error: ValidationError) -> list[str]:
+    """What is wrong with the settings, by the variable that sets each; no value is shown."""
+    return [
+        f"{PREFIX}{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+        if fault["loc"]
+        else str(fault["msg"]).removeprefix("Value error, ")
+        for fault in error.errors(include_input=False, include_url=False)
+    ]
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,10 +18,11 @@ from runtime.topic_plan import ChangeKind
 from runtime.topics import topic_map
 from runtime.vault import load_vault
 from titan.directory_lock import DirectoryLock
+from titan.edge import EDGES
 from titan.endpoints import Endpoints, Worker, remove_endpoints, write_endpoints
 from titan.migrate import migrate
 from titan.packing import Pack, pack, stages_of
-from titan.programs import EDGES, edge_program, worker_program
+from titan.programs import edge_program, worker_program
 from titan.servers import Endpoints as ServerAddresses
 from titan.servers import ServerPlan, Servers
 from titan.servers.errors import ServerStartError

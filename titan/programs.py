@@ -8,41 +8,25 @@ from typing import Final
 
 from runtime import limits
 from runtime.settings import PREFIX, Settings
+from titan.edge import EDGES
 from titan.packing import Pack
 from titan.servers import Endpoints as ServerAddresses
 from titan.supervisor import Program
 
-EDGES: Final[Mapping[str, str]] = {"handles": "handles_port", "payments": "payments_port"}
-"""Every edge (a room of producers/) and the setting of its port."""
-
-EDGE_STOP_S_MAX: Final = 5.0
-"""An edge answers the requests that it has within so long, then ends."""
-
 _MARGIN_S: Final = 2.0
 """Beyond a process's own bound for stopping, before it is killed."""
-
-
-def edge_arguments(room: str, *, host: str, port: int) -> list[str]:
-    """What runs an edge; docker-compose.yml has the same words."""
-    return [
-        *("-m", "uvicorn", f"producers.{room}.app:make_app", "--factory"),
-        *("--host", host, "--port", str(port)),
-        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"),
-        *("--timeout-graceful-shutdown", f"{EDGE_STOP_S_MAX:.0f}", "--log-level", "warning"),
-    ]
 
 
 def edge_program(
     room: str, *, port: int, settings: Settings, addresses: ServerAddresses
 ) -> Program:
     """An edge of this machine."""
-    arguments = edge_arguments(room, host=settings.bind_host, port=port)
     return Program(
         name=room,
-        arguments=[sys.executable, *arguments],
+        arguments=[sys.executable, "-m", "titan.edge", room],
         environment=_environment(settings, addresses, {EDGES[room]: str(port)}),
-        mark=f"producers.{room}.app:make_app",
-        stop_s_max=EDGE_STOP_S_MAX + _MARGIN_S,
+        mark="titan.edge",
+        stop_s_max=limits.EDGE_STOP_S_MAX + _MARGIN_S,
     )
 
 

@@ -36,7 +36,7 @@ from runtime.selfcheck import (
     setting_findings,
     topic_findings,
 )
-from runtime.settings import Settings
+from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
 from runtime.topics import group_of, topic_map
 from titan.packing import stages_of
@@ -170,9 +170,13 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_USAGE
     try:
         settings = Settings()
-        configure_logging(settings)
+    except ValidationError as error:
+        sys.stderr.write(f"titan: {'; '.join(setting_faults(error))}\n")
+        return EXIT_USAGE
+    configure_logging(settings)
+    try:
         uvloop.run(run(arguments, settings))
-    except (TitanError, ValidationError) as error:
+    except TitanError as error:
         log.error("cannot_run", stages=list(arguments), error=str(error))  # noqa: TRY400 - one plain line, no trace
         return EXIT_FAILED
     except Exception:
