@@ -13,9 +13,12 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
+CAP_SETPCAP = 8
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAPABILITY_VERSION_3 = 0x20080522
 EXIT_CANNOT_EXECUTE = 126
 
@@ -52,12 +55,20 @@ def _drop_root(user_id: int, group_id: int, binary: str) -> None:
     os.setuid(user_id)
     may_pass = os.access(binary, os.X_OK) and os.access(os.getcwd(), os.R_OK | os.W_OK | os.X_OK)  # noqa: PTH109  pathlib would be one more import in each start
     if sys.platform == "linux" and not may_pass:
-        mask = 1 << CAP_DAC_OVERRIDE
-        header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-        # Three 32-bit sets (effective, permitted, inheritable) for each half of the 64 bits.
-        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
-        libc.capset(header, sets)
+        # access(2), by which PostgreSQL looks for its own programs, heeds no capability of an
+        # ordinary user unless this bit is set.
+        _set_capabilities(libc, 1 << CAP_DAC_OVERRIDE | 1 << CAP_SETPCAP)
+        libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+        _set_capabilities(libc, 1 << CAP_DAC_OVERRIDE)
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
+
+
+def _set_capabilities(libc: ctypes.CDLL, mask: int) -> None:
+    """Keep these capabilities and no other; where the container has not got them, none."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    # Three 32-bit sets (effective, permitted, inheritable) for each half of the 64 bits.
+    sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
+    libc.capset(header, sets)
 
 
 if __name__ == "__main__":
