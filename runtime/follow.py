@@ -4,7 +4,7 @@ For looking on (`titan watch`, an edge's cache), never for work: a follower that
 place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -43,8 +43,10 @@ class Follower:
         bootstrap: str,
         prefix: str = "",
         since: datetime | None = None,
+        wait_ms: int = limits.POLL_WAIT_MS,
     ) -> None:
         self.skipped = 0
+        self._wait_ms = wait_ms
         self._topics = {f"{prefix}{topic.name}": topic for topic in topics}
         self._since = since
         self._consumer = AIOKafkaConsumer(
@@ -52,7 +54,7 @@ class Follower:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=limits.POLL_WAIT_MS,
+            fetch_max_wait_ms=wait_ms,
             request_timeout_ms=int(limits.FOLLOW_START_S_MAX * 1000),
         )
 
@@ -78,15 +80,35 @@ class Follower:
     async def poll(self) -> list[Followed]:
         """What arrived since the last call, in order within each partition.
 
-        Returns at once when something did, else empty after limits.POLL_WAIT_MS.
+        Returns at once when something did, else empty after `wait_ms`.
         """
-        records = await self._consumer.getmany(timeout_ms=limits.POLL_WAIT_MS)
+        records = await self._consumer.getmany(timeout_ms=self._wait_ms)
         return [
             followed
             for batch in records.values()
             for record in batch
             if (followed := self._followed(record)) is not None
         ]
+
+    async def end(self) -> Mapping[TopicPartition, int]:
+        """Where the topics end just now; Unavailable if the broker does not answer.
+
+        The answer waits its turn behind the fetch in progress, up to `wait_ms`.
+        """
+        try:
+            offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(
+                self._partitions()
+            )
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"Kafka: {type(error).__name__}") from error
+        return offsets
+
+    async def has_passed(self, end: Mapping[TopicPartition, int]) -> bool:
+        """Whether `poll` has handed out everything that lies before `end`."""
+        for partition, offset in end.items():
+            if await self._consumer.position(partition) < offset:
+                return False
+        return True
 
     async def _demand_topics(self) -> None:
         # Assigned a topic that does not exist, aiokafka asks for it again without any pause.

@@ -52,6 +52,21 @@ GRACEFUL_STOP_S: Final = 25.0
 FOLLOW_START_S_MAX: Final = 10.0
 """Finding one's place in the topics to follow; past it the broker counts as unavailable."""
 
+TAIL_WAIT_MS: Final = 100
+"""How long a tail's fetch waits in the broker: a proof of freshness waits behind it."""
+
+TAIL_PROOF_S: Final = 0.2
+"""Pause between two proofs that a tail has seen all there is."""
+
+TAIL_PROOF_S_MAX: Final = 0.6
+"""A proof that takes longer is given up and begun anew."""
+
+TAIL_FRESH_S_MAX: Final = 0.9
+"""So long after a proof a tail counts as fresh: what it keeps up to date is at most this stale."""
+
+TAIL_RESTART_S: Final = 0.5
+"""Pause before a tail that lost its place begins again; with jitter."""
+
 # -- Topics and the start-up check ------------------------------------------------------------
 TOPIC_ADMIN_REQUEST_MS_MAX: Final = 10_000
 """One request about topics to the broker takes no longer."""
