@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from domain.errors import Invalid
 from schemas.event import Event
@@ -97,12 +97,12 @@ class TopicMap(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [topic.name for topic in self.topics]
-        if len(names) != len(set(names)):
-            raise ValueError("a topic is named twice")
-        for topic in self.topics:
-            if topic.name != topic.model.TOPIC:
-                raise ValueError(f"{topic.name}: its schema calls itself {topic.model.TOPIC}")
+        faults = [
+            *_repeats([topic.name for topic in self.topics]),
+            *(f"{topic.name}: {fault}" for topic in self.topics for fault in _faults(topic)),
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     def __getitem__(self, name: str) -> Topic:
@@ -129,7 +129,13 @@ def load_topics(path: Path = TOPICS_FILE) -> TopicMap:
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return TopicMap.model_validate(raw)
-    except (OSError, yaml.YAMLError, ValueError, ImportError, AttributeError) as error:
+    except ValidationError as error:
+        faults = "; ".join(
+            ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
+            for fault in error.errors(include_url=False)
+        )
+        raise Invalid("invalid_topics", f"{path.name}: {faults}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise Invalid("invalid_topics", f"{path.name}: {error}") from error
 
 
@@ -142,3 +148,27 @@ def topic_map() -> TopicMap:
 def group_of(stage: str) -> str:
     """The consumer group of a stage's room: topics and groups have hyphens, modules underscores."""
     return stage.replace("_", "-")
+
+
+def _repeats(names: list[str]) -> list[str]:
+    return [f"{name} is named twice" for name in sorted(set(names)) if names.count(name) > 1]
+
+
+def _faults(topic: Topic) -> list[str]:
+    """What the schema and the rooms of one topic contradict."""
+    faults = _repeats([consumer.group for consumer in topic.consumers])
+    faults += [
+        f"group {consumer.group} is run by {consumer.stage}, not by a room of its own name"
+        for consumer in topic.consumers
+        if group_of(consumer.stage) != f"consumers.{consumer.group}"
+    ]
+    try:
+        model = topic.model
+    except (ImportError, AttributeError):
+        return [*faults, f"there is no {topic.schema_reference}"]
+    if topic.name != model.TOPIC:
+        faults.append(f"its schema calls itself {model.TOPIC}")
+    # "a or b": the record's key is the first of these that the event has.
+    fields = topic.key.split(" or ")
+    faults += [f"its key {name} is no field" for name in fields if name not in model.model_fields]
+    return faults
