@@ -9,8 +9,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from runtime.changes import notify
 from runtime.database import Connection
 from schemas.account import AccountKind, AccountOpened, Tier
+
+CHANNEL: Final = "accounts_changed"
+"""Told at the commit of each batch that opened accounts: a hint for waiters, without content."""
 
 
 class AccountProfile(NamedTuple):
@@ -59,6 +63,7 @@ async def write_opened(connection: Connection, profiles: Sequence[AccountProfile
     """
     columns = zip(*profiles, strict=True)
     await connection.execute(_INSERT, *(list(column) for column in columns))
+    await notify(connection, CHANNEL)
 
 
 _READ: Final = (

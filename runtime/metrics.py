@@ -10,6 +10,12 @@ _SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 LAG_RECORDS: Final = Gauge(
     "titan_stage_lag_records", "Records not yet handled, per group and topic", ["group", "topic"]
 )
+LAG_SAMPLE_FAILURES: Final = Counter(
+    "titan_lag_sample_failures", "Looks at the pipeline's lag that the broker did not answer"
+)
+ADMISSION_REFUSALS: Final = Counter(
+    "titan_admission_refusals", "Payments turned away because the pipeline is full"
+)
 LAG_SECONDS: Final = Gauge(
     "titan_stage_lag_seconds", "Age of the oldest record of the newest batch", ["group"]
 )

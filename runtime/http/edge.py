@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from domain.errors import Invalid, Unavailable
@@ -13,7 +14,8 @@ from runtime.clock import SystemClock
 from runtime.http import operations
 from runtime.http.caller import Authenticator, authenticator_for
 from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware, Endpoint, RouteName
-from runtime.http.problem import MEDIA_TYPE, FaultDocument, ProblemDocument, ProblemError, on_error
+from runtime.http.openapi import add_models
+from runtime.http.problem import MEDIA_TYPE, ProblemError, on_error
 from runtime.http.resources import EdgeResources, OpenResources, open_resources
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging
@@ -27,18 +29,15 @@ _PROBLEM_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class EdgeApp(FastAPI):
-    """FastAPI, its OpenAPI document completed by the problems that every route may answer."""
+    """FastAPI, its OpenAPI document completed by what it cannot see for itself."""
+
+    body_models: Sequence[type[BaseModel]] = ()
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        document = super().openapi()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        template = "#/components/schemas/{model}"
-        for model in (ProblemDocument, FaultDocument):
-            schema = model.model_json_schema(ref_template=template)
-            schema.pop("$defs", None)
-            schemas[model.__name__] = schema
-        return document
+        if self.openapi_schema is None:
+            add_models(super().openapi(), self.body_models)
+        return super().openapi()
 
 
 def edge_app(
@@ -52,12 +51,14 @@ def edge_app(
     authenticator: Authenticator | None = None,
     resources: OpenResources = open_resources,
     direct: Mapping[RouteName, Endpoint] | None = None,
+    body_models: Sequence[type[BaseModel]] = (),
 ) -> FastAPI:
     """An edge's application: its routes, /health, /ready, /metrics and /docs, each under /v1 too.
 
     `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. Routes
     named in `direct` skip the router; they are among `routers` too, for the OpenAPI document and
-    for 405. Ends the process with one line where the profile needs an authenticator and has none.
+    for 405. `body_models` are bodies that routes read for themselves. Ends the process with one
+    line where the profile needs an authenticator and has none.
     """
     clock = SystemClock()
 
@@ -80,6 +81,7 @@ def edge_app(
         servers=[{"url": "/"}, {"url": VERSION_PREFIX}],
         responses=_PROBLEM_RESPONSE,
     )
+    app.body_models = body_models
     app.state.authenticator = authenticator_for(settings, authenticator)
     for kind in (ProblemError, Invalid, Unavailable, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from starlette.requests import Request
+
 from domain.errors import Invalid
 from runtime import limits
 from runtime.http.problem import ProblemError
@@ -33,6 +35,13 @@ Limit = Annotated[
     Field(ge=1, le=limits.PAGE_ROWS_MAX, description="rows in a page"),
 ]
 """The `limit` of a list: digits only, 1 to PAGE_ROWS_MAX."""
+
+
+def refuse_repeats(request: Request) -> None:
+    """A route's dependency: ProblemError 422 if a query parameter comes twice."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(names) != len(set(names)):
+        raise ProblemError(422, "invalid_parameter", "a query parameter comes twice")
 
 
 class PageQuery(BaseModel):

@@ -1,0 +1,52 @@
+"""What FastAPI cannot see of a route that reads its own body, for the OpenAPI document."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from runtime.http.problem import ProblemDocument
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_HEADERS: Final = {
+    "Idempotency-Key": "1 to 255 visible ASCII characters; the same key is the same request",
+    "Prefer": "`wait=n`: wait up to n seconds for more than the first answer",
+    "Last-Event-ID": "go on after this event",
+}
+
+
+def takes(body: type[BaseModel] | None, *headers: str) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads this body and these headers by itself.
+
+    Name the body among the application's `body_models` too.
+    """
+    extra: dict[str, Any] = {
+        "parameters": [
+            {
+                "name": header,
+                "in": "header",
+                "required": False,
+                "description": _HEADERS[header],
+                "schema": {"type": "string"},
+            }
+            for header in headers
+        ]
+    }
+    if body is not None:
+        schema = {"$ref": _REFERENCE.format(model=body.__name__)}
+        extra["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return extra
+
+
+def add_models(document: dict[str, Any], models: Sequence[type[BaseModel]]) -> None:
+    """Define these models, and the problem, in an OpenAPI document."""
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in (*models, ProblemDocument)], ref_template=_REFERENCE
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in definitions["$defs"].items():
+        schemas.setdefault(name, schema)
