@@ -9,11 +9,10 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
@@ -23,7 +22,9 @@ from runtime import limits, metrics
 from runtime.clock import Clock, SystemClock
 from runtime.consumer import BatchShell, Gate
 from runtime.database import Database
+from runtime.dead_letter import Record
 from runtime.inbox import PostgresInbox
+from runtime.poll import poll
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.stage import Stage, StageRunner
@@ -40,7 +41,7 @@ DEFECT_EXIT_CODE: Final = 70
 _FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 _LOOP_LAG_INTERVAL_S: Final = 1.0
 
-Records = tuple[ConsumerRecord, ...]
+Records = tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +117,17 @@ def stage_app(
     )
     resources = StageResources(name, settings, clock)
 
-    async def poll(consumer: AIOKafkaConsumer) -> Records:
+    async def next_records(consumer: AIOKafkaConsumer) -> Records:
         """Wait inside the fetch, never beside it: FastStream's own loop sleeps when idle."""
         if health.shell is None or health.shell.halted:
             await clock.sleep(limits.POLL_WAIT_MS / 1000)
             return ()
-        found = await consumer.getmany(
-            timeout_ms=limits.POLL_WAIT_MS, max_records=limits.BATCH_RECORDS_MAX
-        )
-        return tuple(chain.from_iterable(found.values()))
+        return await poll(consumer, clock)
 
-    subscriber.get_msg = poll
+    subscriber.get_msg = next_records
 
     @subscriber  # type: ignore[untyped-decorator]
-    async def on_batch(records: Records) -> None:
+    async def on_batch(records: Any) -> None:  # noqa: ANN401 - FastStream builds a model of it
         assert health.shell is not None
         await health.shell.on_batch(records, subscriber.consumer)
 
@@ -212,11 +210,11 @@ def _instance(settings: Settings, group: str) -> str | None:
 
 async def _raw_message(records: Records) -> KafkaMessage:
     """Pass the records through: FastStream's parser would drop a batch for one bad header."""
-    return KafkaMessage(raw_message=records, body=b"", consumer=FAKE_CONSUMER)
+    return KafkaMessage(raw_message=cast("Any", records), body=b"", consumer=FAKE_CONSUMER)
 
 
 async def _raw_records(message: KafkaMessage) -> Records:
-    records = message.raw_message
+    records: Any = message.raw_message
     assert isinstance(records, tuple)
     return records
 

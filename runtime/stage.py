@@ -16,6 +16,7 @@ from runtime import limits, metrics
 from runtime.clock import Clock
 from runtime.dead_letter import DeadLetter, Record, dead_letter_message
 from runtime.inbox import Inbox, Row, Stored
+from runtime.poll import UnreadableRecord
 from runtime.publisher import Publisher
 from runtime.topics import Topic, TopicMap, group_of
 from runtime.unit import Unit, Units
@@ -108,6 +109,8 @@ class StageRunner:
         for record in records:
             topic = self.topics[record.topic]
             try:
+                if isinstance(record, UnreadableRecord):
+                    raise Invalid("unreadable_record", "the record cannot be parsed; see its topic")
                 item = decode(
                     topic.model,
                     Position(topic.name, record.partition, record.offset),

@@ -1,0 +1,94 @@
+"""Polling the broker without losing what lies beside a record that cannot be read.
+
+One record whose header name is not UTF-8 makes the client library raise out of `getmany`. By then
+it has moved the position of the partitions it had already drained, so their records would be
+skipped without a word, and the bad record's partition would raise for ever. Here, all positions
+go back to what was committed, the bad record is found by stepping, and it becomes a dead letter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from runtime import limits
+from runtime.clock import Clock
+from runtime.dead_letter import Record
+
+log = structlog.get_logger()
+
+_STEP_ROUNDS_MAX: Final = 50
+_STEP_PAUSE_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """A record of which only the position is known; its bytes stay in the topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+async def poll(consumer: Any, clock: Clock) -> tuple[Record, ...]:  # noqa: ANN401
+    """The next records, waiting inside the broker's fetch while there are none.
+
+    KafkaError passes through. What the library cannot read comes as an UnreadableRecord.
+    """
+    try:
+        found = await consumer.getmany(
+            timeout_ms=limits.POLL_WAIT_MS, max_records=limits.BATCH_RECORDS_MAX
+        )
+    except KafkaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library lets any parsing error out
+        log.warning("unreadable_records", error=type(error).__name__)
+        return await _step_over(consumer, clock)
+    return tuple(chain.from_iterable(found.values()))
+
+
+async def _step_over(consumer: Any, clock: Clock) -> tuple[Record, ...]:  # noqa: ANN401
+    await _rewind(consumer)
+    records: list[Record] = []
+    for _ in range(_STEP_ROUNDS_MAX):
+        # The library fetches ahead in the background; one record a call shows where it stumbles.
+        await clock.sleep(_STEP_PAUSE_S)
+        unreadable = False
+        for place in consumer.assignment():
+            try:
+                found = await consumer.getmany(place, timeout_ms=0, max_records=1)
+            except KafkaError:
+                raise
+            except Exception:  # noqa: BLE001
+                records.append(await _skipped(consumer, place, clock))
+                unreadable = True
+            else:
+                records += chain.from_iterable(found.values())
+        if unreadable:
+            break
+    return tuple(records)
+
+
+async def _skipped(consumer: Any, place: TopicPartition, clock: Clock) -> Record:  # noqa: ANN401
+    offset = await consumer.position(place)
+    consumer.seek(place, offset + 1)
+    return UnreadableRecord(
+        place.topic, place.partition, offset, int(clock.now().timestamp() * 1000)
+    )
+
+
+async def _rewind(consumer: Any) -> None:  # noqa: ANN401
+    for place in consumer.assignment():
+        committed = await consumer.committed(place)
+        if committed is None:
+            await consumer.seek_to_beginning(place)
+        else:
+            consumer.seek(place, committed)
