@@ -1,0 +1,1 @@
+"""payment.* -> (nothing): keeps the read model of payments."""
