@@ -67,9 +67,15 @@ LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes \
 
 .venv/ready-requirements: requirements/dev.txt .venv/ready-venv
 	@echo "Installing the locked packages into .venv (the first time takes a minute or two) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
-		-r requirements/dev.txt || { \
-		echo "The packages could not be installed, see above. Without a network: connect to one and run make setup again."; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check --retries 2 --require-hashes --only-binary :all: \
+		-r requirements/dev.txt > .venv/setup.log 2>&1 || { \
+		if grep -q "No space left" .venv/setup.log; then \
+			echo "The disk is full: free 1 GB and run make setup again."; \
+		elif grep -q "connection broken" .venv/setup.log; then \
+			echo "The packages could not be fetched: connect to a network (or set HTTPS_PROXY) and run make setup again. It is needed only the first time."; \
+		else \
+			echo "The packages could not be installed: $$(grep -m 1 ERROR .venv/setup.log | cut -c 1-120). Titan runs on Linux and macOS, x86-64 and ARM64; more in .venv/setup.log."; \
+		fi; exit 1; }
 	@touch $@
 
 .venv/ready-kafka: requirements/kafka-jars.lock .venv/ready-requirements

@@ -93,7 +93,12 @@ def _fetch_one(jar: Jar, cache_path: Path) -> None:
     # Each its own context, as they are not made for use by several threads.
     context = MavenContext(repo_cache=cache_path, timeout=_DOWNLOAD_TIMEOUT_S)
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-    path = artifact.resolve()
+    try:
+        path = artifact.resolve()
+    except RuntimeError as error:
+        raise SetupError(
+            f"{jar.file_name} is not offered where it is fetched: try `make setup` again later."
+        ) from error
     if _digest_of(path) != jar.sha256:
         raise SetupError(
             f"{jar.file_name} came with other bytes than {LOCK_PATH.name} pins: it was not "
