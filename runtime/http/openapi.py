@@ -1,7 +1,7 @@
 """What FastAPI cannot see of a route that reads its own body, for the OpenAPI document."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -44,9 +44,9 @@ def takes(body: type[BaseModel] | None, *headers: str) -> dict[str, Any]:
 
 def add_models(document: dict[str, Any], models: Sequence[type[BaseModel]]) -> None:
     """Define these models, and the problem, in an OpenAPI document."""
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in (*models, ProblemDocument)], ref_template=_REFERENCE
-    )
+    wanted: list[tuple[type[BaseModel], Literal["validation"]]]
+    wanted = [(model, "validation") for model in [*models, ProblemDocument]]
+    _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in definitions["$defs"].items():
         schemas.setdefault(name, schema)

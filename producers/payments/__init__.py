@@ -1,0 +1,1 @@
+"""The Payment Router: takes payments in, and tells what became of them."""

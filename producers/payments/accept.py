@@ -1,0 +1,226 @@
+"""Letting payments in, many at a time: requests that arrive together share every round trip.
+
+For each: is its key known (cache, else projection)? If not, publish it with acks=all, then
+remember it. Nothing is written to a database. A request that goes away does not stop its payment:
+the work belongs to the batch, not to the request.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from domain.errors import Unavailable, Unknown
+from producers.payments.decide import Candidate, Known, Verdict, message_of, verdict_of
+from producers.payments.quick import QuickAnswers
+from projections.payments import accepted_many
+from runtime import limits
+from runtime.circuit import Circuit
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.publisher import Publisher
+from runtime.vault import Vault
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A candidate at the door, and everybody who waits for its verdict."""
+
+    candidate: Candidate
+    arrived_s: float
+    waiters: list[asyncio.Future[Verdict]] = field(default_factory=list)
+
+
+class KnownPayments:
+    """The projection as the memory of which keys were used; it may be away."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._circuit = Circuit(
+            wait_s_max=limits.ACCEPT_LOOKUP_S_MAX,
+            rest_s=limits.ACCEPT_LOOKUP_REST_S,
+            clock=clock,
+        )
+
+    async def find(self, candidates: Sequence[Candidate]) -> dict[UUID, Known]:
+        """Those that were accepted before. Empty while the database does not answer.
+
+        Then a repeat is published again, which is harmless: the first stage compares bodies.
+        """
+        of_client: dict[str, list[UUID]] = defaultdict(list)
+        for candidate in candidates:
+            of_client[candidate.client_id].append(candidate.payment_id)
+
+        async def read() -> dict[UUID, Known]:
+            known: dict[UUID, Known] = {}
+            async with self._database.connection() as connection:
+                for client_id, payment_ids in of_client.items():
+                    found = await accepted_many(connection, client_id, payment_ids)
+                    for payment_id, payment in found.items():
+                        known[payment_id] = Known(
+                            payment.fingerprint, payment.accepted_at, is_accepted=True
+                        )
+            return known
+
+        try:
+            return await self._circuit.ask(read) if of_client else {}
+        except Unavailable:
+            return {}
+
+
+class Acceptor:
+    """Gives each candidate its verdict."""
+
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        quick: QuickAnswers,
+        known: KnownPayments,
+        vault: Vault,
+        clock: Clock,
+    ) -> None:
+        self._publisher = publisher
+        self._quick = quick
+        self._known = known
+        self._vault = vault
+        self._clock = clock
+        self._open: dict[UUID, _Entry] = {}
+        self._queue: deque[_Entry] = deque()
+        self._batches: set[asyncio.Task[None]] = set()
+        self._is_scheduled = False
+
+    async def accept(self, candidate: Candidate) -> Verdict:
+        """The verdict on one candidate. Cancelling the wait does not take the payment back."""
+        verdict = self._enter(candidate)
+        return await verdict if isinstance(verdict, asyncio.Future) else verdict
+
+    async def accept_many(self, candidates: Sequence[Candidate]) -> list[Verdict]:
+        """The verdicts on several, in their order."""
+        return await asyncio.gather(*map(self.accept, candidates))
+
+    async def drain(self) -> None:
+        """Wait for the batches under way; called once no request can arrive."""
+        while self._batches:
+            await asyncio.wait(self._batches)
+
+    def _enter(self, candidate: Candidate) -> asyncio.Future[Verdict] | Verdict:
+        entry = self._open.get(candidate.payment_id)
+        if entry is not None and entry.candidate.fingerprint != candidate.fingerprint:
+            return Verdict.REUSED
+        if entry is None:
+            if len(self._queue) >= limits.ACCEPT_QUEUE_MAX:
+                return Verdict.UNAVAILABLE
+            entry = _Entry(candidate, self._clock.monotonic_s())
+            self._open[candidate.payment_id] = entry
+            self._queue.append(entry)
+            self._schedule()
+        future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        entry.waiters.append(future)
+        return future
+
+    def _schedule(self) -> None:
+        busy = len(self._batches) >= limits.ACCEPT_BATCHES_IN_FLIGHT_MAX
+        if self._queue and not busy and not self._is_scheduled:
+            self._is_scheduled = True
+            # On the next turn of the loop, so that all requests of this one are in the batch.
+            asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        self._is_scheduled = False
+        size = min(len(self._queue), limits.ACCEPT_BATCH_MAX)
+        entries = [self._queue.popleft() for _ in range(size)]
+        batch = asyncio.create_task(self._run(entries))
+        batch.add_done_callback(self._finished)
+        self._batches.add(batch)
+        self._schedule()
+
+    def _finished(self, batch: asyncio.Task[None]) -> None:
+        self._batches.discard(batch)
+        self._schedule()
+
+    async def _run(self, entries: list[_Entry]) -> None:
+        try:
+            verdicts = await self._verdicts(entries)
+        except Exception as error:
+            log.exception("accept_failed", payments=len(entries))
+            for entry in entries:
+                self._leave(entry, error)
+            return
+        for entry, verdict in zip(entries, verdicts, strict=True):
+            self._leave(entry, verdict)
+
+    def _leave(self, entry: _Entry, outcome: Verdict | Exception) -> None:
+        del self._open[entry.candidate.payment_id]
+        for place, waiter in enumerate(entry.waiters):
+            if waiter.done():
+                continue
+            if isinstance(outcome, Exception):
+                waiter.set_exception(outcome)
+            elif place > 0 and outcome is Verdict.ACCEPTED:
+                waiter.set_result(Verdict.REPLAYED)
+            else:
+                waiter.set_result(outcome)
+
+    async def _verdicts(self, entries: list[_Entry]) -> list[Verdict]:
+        now = self._clock.now()
+        candidates = [entry.candidate for entry in entries]
+        known = await self._find(candidates, now)
+        verdicts: dict[UUID, Verdict] = {}
+        fresh: list[tuple[Candidate, datetime]] = []
+        for candidate in candidates:
+            seen = known.get(candidate.payment_id)
+            verdict = verdict_of(candidate, seen)
+            if verdict is None:
+                # A retry keeps the time of the first try: it dates all that follows.
+                fresh.append((candidate, now if seen is None else seen.accepted_at))
+            else:
+                verdicts[candidate.payment_id] = verdict
+        if fresh:
+            waited_s = self._clock.monotonic_s() - min(entry.arrived_s for entry in entries)
+            verdict = await self._publish(fresh, limits.EDGE_PUBLISH_S_MAX - waited_s)
+            verdicts.update((candidate.payment_id, verdict) for candidate, _ in fresh)
+        return [verdicts[candidate.payment_id] for candidate in candidates]
+
+    async def _find(self, candidates: Sequence[Candidate], now: datetime) -> dict[UUID, Known]:
+        """What the cache, and else the projection, knows of these."""
+        keyed = [candidate for candidate in candidates if not candidate.is_fresh]
+        quick = await self._quick.claim(keyed, now=now)
+        known = {
+            candidate.payment_id: found
+            for candidate, found in zip(keyed, quick, strict=True)
+            if found is not None
+        }
+        # A claim by another body says who came first only while the projection knows no better.
+        undecided = [
+            candidate
+            for candidate in keyed
+            if (found := known.get(candidate.payment_id)) is None or not found.is_accepted
+        ]
+        return known | await self._known.find(undecided)
+
+    async def _publish(
+        self, fresh: Sequence[tuple[Candidate, datetime]], deadline_s: float
+    ) -> Verdict:
+        now = self._clock.now()
+        messages = [
+            message_of(candidate, accepted_at=accepted_at, now=now, vault=self._vault)
+            for candidate, accepted_at in fresh
+        ]
+        try:
+            if deadline_s <= 0:
+                raise Unavailable("the broker has been slow for too long")
+            await self._publisher.publish(messages, deadline_s=deadline_s)
+        except Unknown:
+            return Verdict.UNKNOWN
+        except Unavailable:
+            await self._quick.release([candidate.payment_id for candidate, _ in fresh])
+            return Verdict.UNAVAILABLE
+        await self._quick.remember(fresh)
+        return Verdict.ACCEPTED

@@ -1,0 +1,184 @@
+"""Which payments are let in, and how they are named. Pure."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Final
+from uuid import UUID, uuid5
+
+from domain.errors import Invalid
+from domain.handle import normalise_handle
+from domain.money import is_currency
+from domain.payment import AVAILABLE_RAILS, PaymentType, payment_id_of
+from producers.payments.models import PaymentBody
+from runtime import limits
+from runtime.http.problem import Fault, ProblemError
+from runtime.vault import Vault
+from schemas.payment import PaymentRequested
+from schemas.wire import Message, encode, first_envelope
+
+SOURCE: Final = "titan/producers/payments"
+DESCRIPTION_PURPOSE: Final = "payment.description"
+
+# Control, format, private, unassigned and separating characters hide or reorder what is read. Two
+# joiners are let through: emoji and several scripts need them.
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS: Final = frozenset("\u200c\u200d")
+
+
+class Verdict(Enum):
+    """What comes of a payment at the door."""
+
+    ACCEPTED = "accepted"
+    """In the log, acknowledged."""
+    REPLAYED = "replayed"
+    """Accepted before, with the same body."""
+    REUSED = "reused"
+    """The key names a payment with another body; nothing was published."""
+    UNKNOWN = "unknown"
+    """No acknowledgement came in time: it may be in the log."""
+    UNAVAILABLE = "unavailable"
+    """Certainly not in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A payment that was understood and waits to be accepted.
+
+    `is_fresh` says that its key was made for it, so that nobody can have used it before.
+    """
+
+    payment_id: UUID
+    client_id: str
+    fingerprint: str
+    is_fresh: bool
+    from_handle: str
+    to_handle: str
+    amount_minor: int
+    currency: str
+    payment_type: PaymentType
+    description: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a key: the body it came with, when, and whether that is in the log."""
+
+    fingerprint: str
+    accepted_at: datetime
+    is_accepted: bool
+
+
+def payment_id_for(client_id: str, key: str) -> UUID:
+    """The payment that this client's key names, whether it came alone or in bulk."""
+    return payment_id_of(client_id, f"POST /payments {key}")
+
+
+def candidate_of(
+    body: PaymentBody,
+    *,
+    client_id: str,
+    key: str,
+    is_fresh: bool,
+    fingerprint: str,
+    traceparent: str | None,
+) -> Candidate:
+    """The payment that a body asks for; ProblemError 422 with everything that is wrong with it."""
+    faults: list[Fault] = []
+    from_handle = _handle(body.from_handle, "/from_handle", faults)
+    to_handle = _handle(body.to_handle, "/to_handle", faults)
+    if from_handle == to_handle and not faults:
+        faults.append(Fault("/to_handle", "payer and payee are the same handle", "self_payment"))
+    if not is_currency(body.currency):
+        faults.append(Fault("/currency", "is not an ISO 4217 code such as USD", "unknown_currency"))
+    if body.payment_type not in AVAILABLE_RAILS:
+        faults.append(
+            Fault("/payment_type", "this rail is not open yet; use WALLET", "rail_not_available")
+        )
+    description = _description(body.description, faults)
+    if faults:
+        first = faults[0]
+        raise ProblemError(422, first.code or "invalid_body", first.message, faults=faults)
+    return Candidate(
+        payment_id=payment_id_for(client_id, key),
+        client_id=client_id,
+        fingerprint=fingerprint,
+        is_fresh=is_fresh,
+        from_handle=from_handle,
+        to_handle=to_handle,
+        amount_minor=body.amount,
+        currency=body.currency,
+        payment_type=body.payment_type,
+        description=description,
+        traceparent=traceparent,
+    )
+
+
+def verdict_of(candidate: Candidate, known: Known | None) -> Verdict | None:
+    """The verdict that what is known decides; None: it has to be published.
+
+    One that was claimed but not acknowledged is published again: the first stage ignores repeats.
+    """
+    if known is None:
+        return None
+    if known.fingerprint != candidate.fingerprint:
+        return Verdict.REUSED
+    return Verdict.REPLAYED if known.is_accepted else None
+
+
+def message_of(
+    candidate: Candidate, *, accepted_at: datetime, now: datetime, vault: Vault
+) -> Message:
+    """The payment.requested record: the same body under the same key gives the same event id."""
+    description = candidate.description
+    event = PaymentRequested(
+        payment_id=candidate.payment_id,
+        accepted_at=accepted_at,
+        client_id=candidate.client_id,
+        from_handle=candidate.from_handle,
+        to_handle=candidate.to_handle,
+        amount_minor=candidate.amount_minor,
+        currency=candidate.currency,
+        payment_type=candidate.payment_type,
+        description_sealed=None
+        if description is None
+        else vault.seal(description, DESCRIPTION_PURPOSE),
+        fingerprint=candidate.fingerprint,
+    )
+    envelope = first_envelope(
+        event_id=uuid5(candidate.payment_id, candidate.fingerprint),
+        idempotency_id=candidate.payment_id,
+        source=SOURCE,
+        now=now,
+        traceparent=candidate.traceparent,
+    )
+    return encode(event, envelope)
+
+
+def _handle(typed: str, pointer: str, faults: list[Fault]) -> str:
+    try:
+        return normalise_handle(typed)
+    except Invalid as error:
+        faults.append(Fault(pointer, error.message, error.code))
+        return ""
+
+
+def _description(typed: str | None, faults: list[Fault]) -> str | None:
+    if typed is None:
+        return None
+    description = unicodedata.normalize("NFC", typed)
+    if len(description) > limits.DESCRIPTION_CHARACTERS_MAX:
+        message = f"has at most {limits.DESCRIPTION_CHARACTERS_MAX} characters"
+        faults.append(Fault("/description", message, "invalid_description"))
+    elif not description.isascii() or not description.isprintable():
+        refused = (
+            unicodedata.category(character) in _REFUSED_CATEGORIES
+            for character in description
+            if character not in _JOINERS
+        )
+        if any(refused):
+            message = "has no control, format, private or unassigned characters"
+            faults.append(Fault("/description", message, "invalid_description"))
+    return description or None
