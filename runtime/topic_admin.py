@@ -72,7 +72,10 @@ async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
             await client.start()
             yield client
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(f"Kafka at {bootstrap}: {type(error).__name__}") from error
+        raise Unavailable(
+            f"Kafka at {bootstrap} does not answer ({type(error).__name__}): start it, or correct "
+            "TITAN_KAFKA_BOOTSTRAP"
+        ) from error
     finally:
         await client.close()
 

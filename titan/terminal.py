@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 a check failed or a dependency is down; 2 wrong usage or b
 """
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final
@@ -30,6 +31,8 @@ class PlainErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export click's context
         """Run the command; our own errors become a line on standard error and an exit code."""
+        # The client library would tell each failed connection on its own; the command's line will do.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         try:
             return super().invoke(ctx)
         except Invalid as error:
@@ -43,7 +46,11 @@ class PlainErrors(TyperGroup):
 def command_group(help_text: str) -> typer.Typer:
     """A group of commands in the house's manner."""
     return typer.Typer(
-        cls=PlainErrors, help=help_text, no_args_is_help=True, pretty_exceptions_enable=False
+        cls=PlainErrors,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
     )
 
 
@@ -61,6 +68,12 @@ def say(line: str) -> None:
 def say_json(value: object) -> None:
     """One JSON document; dates and ids as text."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def say_json_line(value: object) -> None:
+    """One JSON document on a line of its own, at once: for what comes bit by bit."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

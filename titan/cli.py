@@ -1,0 +1,15 @@
+"""The command line: every command of the house, one line each."""
+
+from typing import Final
+
+import typer
+
+from titan import dlq_command, docs_command, schemas_command, topics_command
+from titan.terminal import command_group
+
+app: Final[typer.Typer] = command_group("Titan: real-time payments as an event-driven pipeline.")
+
+app.add_typer(topics_command.app, name="topics")
+app.add_typer(schemas_command.app, name="schemas")
+app.add_typer(dlq_command.app, name="dlq")
+app.command("docs")(docs_command.docs)
