@@ -24,8 +24,15 @@ from runtime.consumer import BatchShell, Gate
 from runtime.database import Database
 from runtime.dead_letter import Record
 from runtime.inbox import PostgresInbox
+from runtime.instance import InstanceLock
 from runtime.poll import poll
 from runtime.publisher import KafkaPublisher
+from runtime.selfcheck import (
+    database_findings,
+    demand_fit,
+    setting_findings,
+    topic_findings,
+)
 from runtime.settings import Settings
 from runtime.stage import Stage, StageRunner
 from runtime.telemetry import configure_logging
@@ -154,6 +161,7 @@ class StageResources:
         self._database: Database | None = None
         self._publisher: KafkaPublisher | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._instance: InstanceLock | None = None
 
     async def open(self, build: Callable[[Resources], Stage]) -> StageRunner:
         """Connect and wire the stage."""
@@ -161,10 +169,13 @@ class StageResources:
         configure_logging(settings)
         if settings.postgres_dsn is None:
             raise Defect("set TITAN_POSTGRES_DSN, or start everything with `titan up`")
+        dsn = settings.postgres_dsn.get_secret_value()
         stage = build(Resources(settings, self._clock, load_vault(settings)))
-        self._database = await Database.connect(
-            settings.postgres_dsn.get_secret_value(), name=stage.group
-        )
+        if (instance := _instance(settings, stage.group)) is not None:
+            name = settings.topic_prefix + instance
+            self._instance = await InstanceLock.take(dsn, name, self._clock)
+        self._database = await Database.connect(dsn, name=stage.group)
+        await self._check(stage.group)
         self._publisher = KafkaPublisher(
             _bootstrap(settings), prefix=settings.topic_prefix, settings=settings, role=stage.group
         )
@@ -180,6 +191,23 @@ class StageResources:
             clock=self._clock,
         )
 
+    async def _check(self, group: str) -> None:
+        """Refuse to work in an unfit place; say aloud what a demo lives with."""
+        assert self._database is not None
+        settings = self._settings
+        findings = [
+            *setting_findings(settings, joins_group=True),
+            *await database_findings(self._database, settings=settings),
+            *await topic_findings(
+                _bootstrap(settings),
+                topic_map(),
+                settings=settings,
+                only={topic.name for topic in topic_map().of_group(group)},
+            ),
+        ]
+        for line in demand_fit(findings):
+            log.warning("unfit_but_demo", stage=self._name, finding=line)
+
     async def close(self) -> None:
         """Close what was opened; called after the last batch."""
         if self._watch is not None:
@@ -188,6 +216,8 @@ class StageResources:
             await self._publisher.stop()
         if self._database is not None:
             await self._database.close()
+        if self._instance is not None:
+            await self._instance.release()
 
     async def _watch_loop(self) -> None:
         """Measure how late the event loop wakes: heartbeats share it with everything else."""

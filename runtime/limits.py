@@ -67,7 +67,7 @@ TAIL_FRESH_S_MAX: Final = 0.9
 TAIL_RESTART_S: Final = 0.5
 """Pause before a tail that lost its place begins again; with jitter."""
 
-# -- Topics and the start-up check ------------------------------------------------------------
+# -- Topics, dead letters and the start-up check ---------------------------------------------
 TOPIC_ADMIN_REQUEST_MS_MAX: Final = 10_000
 """One request about topics to the broker takes no longer."""
 
@@ -88,6 +88,9 @@ LAG_SAMPLE_FRESH_S: Final = 10.0
 
 LAG_RETRY_AFTER_S: Final = 2
 """What Retry-After says to a payment that is turned away because the pipeline is full."""
+
+DEAD_LETTER_READ_S_MAX: Final = 10.0
+"""Waiting for dead letters that are known to lie there; then the broker counts as unavailable."""
 
 # -- PostgreSQL -----------------------------------------------------------------------------
 DATABASE_COMMAND_S_MAX: Final = 10.0
@@ -124,6 +127,9 @@ CHANGES_RECONNECT_S: Final = 1.0
 WAITERS_MAX: Final = 10_000
 """Keys waited for at once in one process: all of them go into one query."""
 
+INSTANCE_WAIT_S_MAX: Final = 10.0
+"""How long a process waits for its name: a killed predecessor's connection ends within that."""
+
 # -- Redis ----------------------------------------------------------------------------------
 CACHE_CONNECT_S_MAX: Final = 0.5
 """Opening a connection to the cache takes no longer."""
@@ -139,6 +145,24 @@ QUICK_CLAIM_S: Final = 60
 
 QUICK_ANSWER_S: Final = 600
 """An accepted payment's quick answer is kept this long: ample for the projection to have it."""
+
+SIGHT_S: Final = 300
+"""A handle's entry in the cache lives half of this to all of it, so that not all expire at once."""
+
+UNCLAIMED_SIGHT_S: Final = 5
+"""An entry for a handle that nobody claimed lives so short: anybody can ask for any number."""
+
+LOOKUP_S_MAX: Final = 2.0
+"""A look-up of handles in the database takes no longer; past it the answer is 503."""
+
+LOOKUP_JOIN_S_MAX: Final = 0.25
+"""A look-up that is under way is joined for this long; then a newer one is begun."""
+
+OUTCOME_WAIT_S: Final = 2.0
+"""A claim, port or release waits so long for its outcome; then the answer is 202."""
+
+DECISION_NOTE_S: Final = 600
+"""An accepted request is remembered as such for this long while nothing is decided."""
 
 # -- HTTP -----------------------------------------------------------------------------------
 BODY_BYTES_MAX: Final = 64 * 1024
