@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from domain.directory import HandleEntry, HandleTarget, newer
+from runtime.changes import notify
 from runtime.database import Connection
 from schemas.handle import (
     HandleClaimed,
@@ -135,26 +136,17 @@ async def write_decided(
     if changed:
         await connection.execute(_UPDATE, *_columns(after[handle] for handle in changed))
     await connection.execute(_INSERT_CHANGES, *_change_columns(map(change_of, facts)))
-    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+    await notify(connection, CHANNEL)
 
 
-async def read_decided(connection: Connection, request_ids: Collection[UUID]) -> set[UUID]:
-    """Which of these requests were decided before."""
+async def read_changes(
+    connection: Connection, request_ids: Collection[UUID]
+) -> dict[UUID, DirectoryChange]:
+    """What became of these requests, whoever asked; those not decided yet are absent."""
     rows = await connection.fetch(
-        "SELECT request_id FROM directory_changes WHERE request_id = ANY($1::uuid[])",
-        list(request_ids),
+        f"{_CHANGE} WHERE request_id = ANY($1::uuid[])", list(request_ids)
     )
-    return {request_id for (request_id,) in rows}
-
-
-async def read_change(
-    connection: Connection, request_id: UUID, *, client_id: str
-) -> DirectoryChange | None:
-    """What became of this client's request; None while it is not decided, or not theirs."""
-    row = await connection.fetchrow(
-        f"{_CHANGE} WHERE request_id = $1 AND client_id = $2", request_id, client_id
-    )
-    return None if row is None else _change(row)
+    return {row["request_id"]: _change(row) for row in rows}
 
 
 async def read_history(

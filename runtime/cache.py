@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.errors import Unavailable
@@ -16,11 +19,29 @@ Answer = TypeVar("Answer")
 _CONNECTIONS_MAX: Final = 32
 
 
+class ServerRun:
+    """Asks each new connection which run of which server it has reached."""
+
+    def __init__(self) -> None:
+        self.run_id: str | None = None
+
+    async def on_connect(self, connection: AbstractConnection) -> None:
+        """Before the connection's first command."""
+        await connection.on_connect()
+        await connection.send_command("INFO", "server")
+        answer: bytes = await connection.read_response()
+        _, _, rest = answer.decode().partition("run_id:")
+        self.run_id = rest.split("\r\n", 1)[0]
+
+
 class Cache:
     """A client behind a circuit: a server that is down or slow is treated as absent."""
 
-    def __init__(self, redis: Redis | None, *, prefix: str, clock: Clock) -> None:
+    def __init__(
+        self, redis: Redis | None, *, prefix: str, clock: Clock, run: ServerRun | None = None
+    ) -> None:
         self._redis = redis
+        self._run = run or ServerRun()
         self.prefix = prefix
         """Put before every key, so that deployments can share a server."""
         self._circuit = Circuit(
@@ -35,15 +56,27 @@ class Cache:
         """
         if url is None:
             return cls(None, prefix=prefix, clock=clock)
+        run = ServerRun()
         redis = Redis.from_url(
             url,
             decode_responses=False,
+            redis_connect_func=run.on_connect,
+            # Once, at once: a pooled connection may have died while it was idle.
+            retry=Retry(NoBackoff(), 1),
             socket_connect_timeout=limits.CACHE_CONNECT_S_MAX,
             socket_timeout=limits.CACHE_CONNECT_S_MAX,
             max_connections=_CONNECTIONS_MAX,
             protocol=2,
         )
-        return cls(redis, prefix=prefix, clock=clock)
+        return cls(redis, prefix=prefix, clock=clock, run=run)
+
+    @property
+    def run_id(self) -> str | None:
+        """Which run of which server was reached last; None before the first.
+
+        Another run may have come up with older contents than were last seen or written.
+        """
+        return self._run.run_id
 
     async def ask(self, question: Callable[[Redis], Awaitable[Answer]]) -> Answer:
         """What `question` reads or writes; Unavailable, at once or soon, if the cache is absent."""

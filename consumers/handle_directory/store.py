@@ -18,13 +18,15 @@ class PostgresDirectory:
         assert isinstance(unit, PostgresUnit)
         connection = unit.connection
         profiles = await accounts.read_accounts(connection, _account_ids(requests))
+        handles = await directory.lock_handles(connection, {r.handle for r in requests})
+        decided = await directory.read_changes(connection, {r.request_id for r in requests})
         return Facts(
-            handles=await directory.lock_handles(connection, {r.handle for r in requests}),
+            handles=handles,
             accounts={
                 account_id: AccountFacts(profile.client_id, profile.currency)
                 for account_id, profile in profiles.items()
             },
-            decided=await directory.read_decided(connection, {r.request_id for r in requests}),
+            decided=decided.keys(),
         )
 
     async def write(self, unit: Unit, facts: Facts, outcomes: Sequence[Outcome]) -> None:

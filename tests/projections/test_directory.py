@@ -16,7 +16,7 @@ from projections.directory import (
     ChangeKind,
     change_of,
     fold_all,
-    read_change,
+    read_changes,
     read_handles,
     read_history,
 )
@@ -89,10 +89,10 @@ async def test_the_tables_are_the_fold_of_the_outcomes(
 
     async with database.connection() as connection:
         assert await read_handles(connection, [handle, "nobody"]) == fold_all({}, outcomes)
-        for outcome in outcomes:
-            change = await read_change(connection, outcome.request_id, client_id="demo")
-            assert change == change_of(outcome)
-            assert await read_change(connection, outcome.request_id, client_id="stranger") is None
+        request_ids = [outcome.request_id for outcome in outcomes]
+        assert await read_changes(connection, [*request_ids, uuid4()]) == {
+            outcome.request_id: change_of(outcome) for outcome in outcomes
+        }
     changes = [change_of(outcome) for outcome in outcomes]
     assert [(change.kind, change.version, change.code) for change in changes] == [
         (ChangeKind.CLAIMED, 1, None),

@@ -1,0 +1,1 @@
+"""Handle Resolution: tells which account a handle names, and takes claims in."""

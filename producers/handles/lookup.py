@@ -1,0 +1,151 @@
+"""Look handles up: cache, else database; together with all who ask in the same moment.
+
+Requests of one turn of the event loop share one question to the cache and one to the database,
+and whoever asks for a handle that is being looked up already waits for that answer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.errors import Unavailable
+from producers.handles.cached import CachedSights
+from producers.handles.sight import Sight, sight_of
+from projections.directory import read_handles
+from runtime import limits, metrics
+from runtime.clock import Clock
+from runtime.database import Database
+from schemas.event import Event
+from schemas.handle import HandleClaimed, HandlePorted, HandleReleased, entry_of
+
+_HIT = metrics.CACHE_LOOKUPS.labels("handles", "hit")
+_NEGATIVE = metrics.CACHE_LOOKUPS.labels("handles", "negative")
+_MISS = metrics.CACHE_LOOKUPS.labels("handles", "miss")
+_DOWN = metrics.CACHE_LOOKUPS.labels("handles", "down")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flight:
+    """A look-up under way."""
+
+    began_s: float
+    sight: "asyncio.Future[Sight]"
+
+
+class Lookup:
+    """Answers what handles name. Never older than the database, or than the tail is fresh."""
+
+    def __init__(self, database: Database, cached: CachedSights, *, clock: Clock) -> None:
+        self._database = database
+        self._cached = cached
+        self._clock = clock
+        self._flights: dict[str, _Flight] = {}
+        self._boarding: dict[str, _Flight] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def sight(self, handle: str) -> Sight:
+        """What the handle names; Unavailable if neither cache nor database answers."""
+        flight = self._flights.get(handle)
+        if flight is None or (
+            self._clock.monotonic_s() - flight.began_s > limits.LOOKUP_JOIN_S_MAX
+        ):
+            flight = self._board(handle)
+        # Shielded: one who gives up must not take the answer from the others.
+        return await asyncio.shield(flight.sight)
+
+    async def refresh(self, handle: str) -> None:
+        """Read the handle anew after a change that was seen decided, before its event arrives."""
+        async with self._database.connection() as connection:
+            entries = await read_handles(connection, [handle])
+        await self._changed({handle: sight_of(entries.get(handle))})
+
+    async def on_events(self, events: Sequence[Event]) -> None:
+        """Write the changes through that the tail brings."""
+        changes: dict[str, Sight] = {}
+        for event in events:
+            if isinstance(event, HandleClaimed | HandlePorted | HandleReleased):
+                sight = sight_of(entry_of(event))
+                known = changes.get(event.handle)
+                if known is None or known.version < sight.version:
+                    changes[event.handle] = sight
+        if changes:
+            await self._changed(changes)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _changed(self, sights: Mapping[str, Sight]) -> None:
+        for handle in sights:
+            # What is under way may have read what stood before: nobody joins it any more.
+            self._flights.pop(handle, None)
+        await self._cached.write_changed(sights)
+
+    def _board(self, handle: str) -> _Flight:
+        loop = asyncio.get_running_loop()
+        flight = _Flight(self._clock.monotonic_s(), loop.create_future())
+        self._flights[handle] = flight
+        if not self._boarding:
+            loop.call_soon(self._take_off)
+        self._boarding[handle] = flight
+        return flight
+
+    def _take_off(self) -> None:
+        flights, self._boarding = self._boarding, {}
+        task = asyncio.create_task(self._fly(flights))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fly(self, flights: Mapping[str, _Flight]) -> None:
+        try:
+            found, epoch = await self._from_cache(list(flights))
+            self._land(flights, found)
+            missing = [handle for handle in flights if handle not in found]
+            if not missing:
+                return
+            sights = await self._from_database(missing)
+            self._land(flights, sights)
+        except Exception as error:  # noqa: BLE001 - belongs to those who wait
+            for flight in flights.values():
+                if not flight.sight.done():
+                    flight.sight.set_exception(error)
+            return
+        finally:
+            for handle, flight in flights.items():
+                self._forget(handle, flight)
+        if epoch is not None:
+            with contextlib.suppress(Unavailable):
+                await self._cached.write_read(sights, epoch=epoch)
+
+    async def _from_cache(self, handles: Sequence[str]) -> tuple[dict[str, Sight], str | None]:
+        try:
+            found, epoch = await self._cached.read(handles)
+        except Unavailable:
+            _DOWN.inc(len(handles))
+            return {}, None
+        negative = sum(sight.target is None for sight in found.values())
+        _HIT.inc(len(found) - negative)
+        _NEGATIVE.inc(negative)
+        _MISS.inc(len(handles) - len(found))
+        return found, epoch
+
+    async def _from_database(self, handles: Sequence[str]) -> dict[str, Sight]:
+        try:
+            async with (
+                asyncio.timeout(limits.LOOKUP_S_MAX),
+                self._database.connection() as connection,
+            ):
+                entries = await read_handles(connection, handles)
+        except TimeoutError as error:
+            raise Unavailable("the directory took too long") from error
+        return {handle: sight_of(entries.get(handle)) for handle in handles}
+
+    def _land(self, flights: Mapping[str, _Flight], sights: Mapping[str, Sight]) -> None:
+        for handle, sight in sights.items():
+            flights[handle].sight.set_result(sight)
+            self._forget(handle, flights[handle])
+
+    def _forget(self, handle: str, flight: _Flight) -> None:
+        if self._flights.get(handle) is flight:
+            del self._flights[handle]

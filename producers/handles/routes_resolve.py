@@ -1,0 +1,56 @@
+"""GET /handles/resolve: which account a handle names."""
+
+import json
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.handle import normalise_handle
+from producers.handles.decide import DISPLAY_NAME_PURPOSE
+from producers.handles.edge import edge_of
+from producers.handles.models import HandleAnswer
+from runtime.http.caller import caller_of
+from runtime.http.problem import ProblemError
+
+router = APIRouter(tags=["handles"])
+
+_QUERY: Final = {
+    "parameters": [
+        {
+            "name": "handle",
+            "in": "query",
+            "required": True,
+            "description": "as typed: a leading @, capitals and full-width letters are folded",
+            "schema": {"type": "string"},
+        }
+    ]
+}
+
+
+@router.get(
+    "/handles/resolve",
+    response_model=HandleAnswer,
+    openapi_extra=_QUERY,
+    summary="Which account a handle names",
+)
+async def get_handle(request: Request) -> Response:
+    """404 if it names nobody, in the time that a hit takes; 422 if it is no handle."""
+    edge = edge_of(request)
+    await caller_of(request)
+    typed = request.query_params.getlist("handle")
+    if len(typed) != 1:
+        raise ProblemError(422, "invalid_parameter", "send one `handle`")
+    handle = normalise_handle(typed[0])
+    version, target = await edge.lookup.sight(handle)
+    if target is None:
+        raise ProblemError(404, "handle_unknown", "the handle names nobody")
+    answer = {
+        "handle": handle,
+        "account_id": str(target.account_id),
+        "display_name": edge.resources.vault.open(target.display_name_sealed, DISPLAY_NAME_PURPOSE),
+        "currency": target.currency,
+        "version": version,
+    }
+    return Response(json.dumps(answer, separators=(",", ":")), media_type="application/json")
