@@ -1,0 +1,158 @@
+"""What a publish promises: acknowledged by the broker, or an honest word."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import Invalid, Unavailable, Unknown
+from runtime import limits
+from runtime.publisher import RECORD_BYTES_MAX, KafkaPublisher, partition_of
+from runtime.settings import Settings
+from runtime.topic_admin import apply_topics
+from runtime.topics import topic_map
+from schemas.wire import Message
+from titan.servers import Endpoints
+
+POSTED = "payment.posted.v1"
+NOWHERE = "127.0.0.1:1"
+
+
+def message(key: str, value: bytes = b"{}") -> Message:
+    return Message(POSTED, key.encode(), value, [("ce_id", str(uuid4()).encode())])
+
+
+@given(st.binary(min_size=1, max_size=60), st.integers(1, 64))
+def test_a_key_goes_where_kafkas_own_partitioner_sends_it(key: bytes, count: int) -> None:
+    partitions = list(range(count))
+    assert partition_of(key, count) == DefaultPartitioner()(key, partitions, partitions)
+
+
+async def test_without_a_broker_it_is_unavailable_and_says_so() -> None:
+    publisher = KafkaPublisher(NOWHERE, prefix="", settings=Settings(), role="tests")
+    with pytest.raises(Unavailable, match="Kafka"):
+        await publisher.start()
+
+
+@pytest.fixture
+async def prefix(endpoints: Endpoints, topic_prefix: str) -> str:
+    only = topic_map().model_copy(update={"topics": [topic_map()[POSTED]]})
+    await apply_topics(endpoints.kafka_bootstrap, only, prefix=topic_prefix)
+    return topic_prefix
+
+
+@pytest.fixture
+async def publisher(endpoints: Endpoints, prefix: str) -> AsyncIterator[KafkaPublisher]:
+    publisher = KafkaPublisher(
+        endpoints.kafka_bootstrap, prefix=prefix, settings=Settings(), role="tests"
+    )
+    await publisher.start()
+    yield publisher
+    await publisher.stop()
+
+
+@pytest.fixture
+def read_back(
+    endpoints: Endpoints, prefix: str
+) -> Callable[[], Awaitable[dict[bytes, list[bytes]]]]:
+    async def read() -> dict[bytes, list[bytes]]:
+        """Values by key, in the log's order."""
+        consumer = AIOKafkaConsumer(
+            prefix + POSTED,
+            bootstrap_servers=endpoints.kafka_bootstrap,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(consumer.assignment())
+            found: dict[bytes, list[bytes]] = {}
+            count = 0
+            while count < sum(ends.values()):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    for record in batch:
+                        found.setdefault(record.key, []).append(record.value)
+                        count += 1
+            return found
+        finally:
+            await consumer.stop()
+
+    return read
+
+
+@pytest.mark.real
+async def test_thousands_in_concert_arrive_once_and_each_key_in_order(
+    publisher: KafkaPublisher, read_back: Callable[[], Awaitable[dict[bytes, list[bytes]]]]
+) -> None:
+    async def one_writer(key: str) -> None:
+        for round_ in range(5):
+            values = [b"%d" % (round_ * 100 + number) for number in range(100)]
+            await publisher.publish([message(key, value) for value in values], deadline_s=10)
+
+    await asyncio.gather(*(one_writer(f"key-{number}") for number in range(10)))
+
+    found = await read_back()
+    assert len(found) == 10
+    assert all(values == [b"%d" % n for n in range(500)] for values in found.values())
+
+
+@pytest.mark.real
+async def test_records_larger_than_one_batch_still_go(
+    publisher: KafkaPublisher, read_back: Callable[[], Awaitable[dict[bytes, list[bytes]]]]
+) -> None:
+    large = [message("key", bytes([65 + n]) * 60_000) for n in range(8)]
+    await publisher.publish(large, deadline_s=10)
+
+    assert [value[:1] for value in (await read_back())[b"key"]] == [
+        b"%c" % (65 + n) for n in range(8)
+    ]
+
+
+@pytest.mark.real
+async def test_a_record_too_large_is_refused_before_the_broker_sees_it(
+    publisher: KafkaPublisher, read_back: Callable[[], Awaitable[dict[bytes, list[bytes]]]]
+) -> None:
+    with pytest.raises(Invalid, match="record_too_large"):
+        await publisher.publish([message("key", b"x" * RECORD_BYTES_MAX)], deadline_s=10)
+    await publisher.publish([message("key", b"small")], deadline_s=10)
+
+    assert await read_back() == {b"key": [b"small"]}
+
+
+@pytest.mark.real
+async def test_a_deadline_passed_is_unknown_and_the_record_may_be_in_the_log(
+    publisher: KafkaPublisher, read_back: Callable[[], Awaitable[dict[bytes, list[bytes]]]]
+) -> None:
+    with pytest.raises(Unknown):
+        await publisher.publish([message("key", b"first")], deadline_s=0.000_001)
+    await publisher.publish([message("key", b"second")], deadline_s=10)
+
+    assert (await read_back())[b"key"][-1] == b"second"
+
+
+@pytest.mark.real
+async def test_too_many_in_flight_are_refused_at_once(
+    publisher: KafkaPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PUBLISHES_IN_FLIGHT_MAX", 1)
+    with pytest.raises(Unavailable, match="wait for the broker"):
+        await publisher.publish([message("a"), message("b")], deadline_s=10)
+
+
+@pytest.mark.real
+async def test_after_a_failure_the_next_publish_has_a_fresh_producer(
+    publisher: KafkaPublisher, read_back: Callable[[], Awaitable[dict[bytes, list[bytes]]]]
+) -> None:
+    await publisher.publish([message("key", b"first")], deadline_s=10)
+    producer = publisher._producer
+    assert producer is not None
+    await producer.stop()
+    with pytest.raises(Unknown):
+        await publisher.publish([message("key", b"lost")], deadline_s=10)
+    await publisher.publish([message("key", b"second")], deadline_s=10)
+
+    assert await read_back() == {b"key": [b"first", b"second"]}
