@@ -31,7 +31,7 @@ class PlainErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export click's context
         """Run the command; our own errors become a line on standard error and an exit code."""
-        # The client library would tell each failed connection on its own; the command's line will do.
+        # The client library tells each failed connection by itself; the command has its own line.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         try:
             return super().invoke(ctx)
