@@ -4,11 +4,26 @@ from typing import Final
 
 import typer
 
-from titan import dlq_command, docs_command, schemas_command, topics_command
+from titan import (
+    dlq_command,
+    docs_command,
+    doctor_command,
+    migrate_command,
+    pay_command,
+    schemas_command,
+    topics_command,
+    up_command,
+    watch_command,
+)
 from titan.terminal import command_group
 
 app: Final[typer.Typer] = command_group("Titan: real-time payments as an event-driven pipeline.")
 
+app.command("up")(up_command.up)
+app.command("pay")(pay_command.pay)
+app.command("watch")(watch_command.watch)
+app.command("doctor")(doctor_command.doctor)
+app.command("migrate")(migrate_command.migrate_database)
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
 app.add_typer(dlq_command.app, name="dlq")

@@ -107,14 +107,14 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
 async def until_fit(settings: Settings, stages: Sequence[str], clock: Clock) -> None:
     """Wait until the servers are there, migrated and with their topics; then it is safe to work.
 
-    The servers may start at the same time as this process, or be away when it starts again. After
+    The servers may start at the same time as this process, or be away when it starts again; a
+    stage that started before would end at once, for each checks the same by itself. After
     FIT_WAIT_S_MAX what is still wrong is raised.
     """
     patient_until_s = clock.monotonic_s() + FIT_WAIT_S_MAX
     while True:
         try:
-            for finding in demand_fit(await _findings(settings, stages)):
-                log.warning("unfit_but_demo", finding=finding)
+            demand_fit(await _findings(settings, stages))
         except TitanError:
             # A defect too: before the migrations, the role that everything works as is unknown.
             if clock.monotonic_s() > patient_until_s:

@@ -1,0 +1,120 @@
+"""How far each consumer group is, asked of the broker: members, records waiting, and their age."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from domain.errors import Unavailable
+from runtime import limits
+from runtime.clock import Clock
+from runtime.lag import lag_of
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REQUEST_MS_MAX: Final = int(limits.LAG_SAMPLE_S_MAX * 1000)
+_ALL_S_MAX: Final = 20.0
+_OLDEST_S_MAX: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupState:
+    """One consumer group. `oldest_s` is the age of its oldest waiting record, 0 if none waits."""
+
+    group: str
+    members: int
+    lag_records: int
+    oldest_s: float
+
+
+class GroupReader:
+    """Asks the broker about groups, without being in one. Unavailable if it does not answer."""
+
+    def __init__(self, *, bootstrap: str, prefix: str, clock: Clock) -> None:
+        self._prefix = prefix
+        self._clock = clock
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS_MAX
+        )
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            request_timeout_ms=_REQUEST_MS_MAX,
+        )
+
+    async def read(self, groups: Mapping[str, Mapping[str, int]]) -> list[GroupState]:
+        """The state of each group; given are the topics that it reads, with their partitions."""
+        try:
+            async with asyncio.timeout(_ALL_S_MAX):
+                await self._admin.start()
+                await self._consumer.start()
+                members = await self._members(list(groups))
+                return [
+                    await self._state(group, topics, members.get(group, 0))
+                    for group, topics in groups.items()
+                ]
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Kafka: {type(error).__name__}") from error
+        finally:
+            await self._admin.close()
+            await self._consumer.stop()
+
+    async def _members(self, groups: Sequence[str]) -> dict[str, int]:
+        answers = await self._admin.describe_consumer_groups(
+            [self._prefix + group for group in groups]
+        )
+        described = [each for answer in answers for each in answer.to_object()["groups"]]
+        return {
+            each["group"].removeprefix(self._prefix): len(each["members"]) for each in described
+        }
+
+    async def _state(self, group: str, topics: Mapping[str, int], members: int) -> GroupState:
+        places = [
+            TopicPartition(self._prefix + topic, number)
+            for topic, count in topics.items()
+            for number in range(count)
+        ]
+        # Commits first: a record handled in between may count as waiting, never the other way.
+        positions = await self._admin.list_consumer_group_offsets(self._prefix + group)
+        committed = {
+            place: position.offset for place, position in positions.items() if position.offset >= 0
+        }
+        first = await self._consumer.beginning_offsets(places)
+        end = await self._consumer.end_offsets(places)
+        waiting = {
+            place: start
+            for place in places
+            if (start := max(committed.get(place, 0), first[place])) < end[place]
+        }
+        return GroupState(
+            group=group,
+            members=members,
+            lag_records=sum(lag_of(committed, first, end).values()),
+            oldest_s=await self._oldest_s(waiting),
+        )
+
+    async def _oldest_s(self, starts: Mapping[TopicPartition, int]) -> float:
+        """The age of the oldest record at these places, as far as the broker hands them out."""
+        if not starts:
+            return 0.0
+        self._consumer.assign(list(starts))
+        for place, start in starts.items():
+            self._consumer.seek(place, start)
+        oldest = now = self._clock.now()
+        missing = set(starts)
+        deadline_s = self._clock.monotonic_s() + _OLDEST_S_MAX
+        while missing and self._clock.monotonic_s() < deadline_s:
+            batches: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
+                *missing, timeout_ms=limits.POLL_WAIT_MS
+            )
+            for place, records in batches.items():
+                missing.discard(place)
+                appended_at = _EPOCH + timedelta(milliseconds=records[0].timestamp)
+                oldest = min(oldest, appended_at)
+        return (now - oldest).total_seconds()
