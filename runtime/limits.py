@@ -186,7 +186,7 @@ BULK_PAYMENTS_MAX: Final = 1_000
 ACCEPT_BATCH_MAX: Final = 500
 """Payments that an edge looks up and publishes together."""
 
-ACCEPT_BATCHES_IN_FLIGHT_MAX: Final = 4
+ACCEPT_BATCHES_IN_FLIGHT_MAX: Final = 2
 """Batches under way at once; what arrives meanwhile makes the next one larger, thus cheaper."""
 
 ACCEPT_QUEUE_MAX: Final = 10_000

@@ -36,7 +36,7 @@ def links_of(payment_id: UUID) -> PaymentLinks:
 
 def accepted_json(payment_id: UUID) -> bytes:
     """The JSON of `PaymentAccepted`: a function of the id alone, so that repeats are equal."""
-    return _ACCEPTED.format(id=payment_id).encode("ascii")
+    return _ACCEPTED.format(id=str(payment_id)).encode("ascii")
 
 
 def problem_of_verdict(verdict: Verdict) -> ProblemError | None:

@@ -44,11 +44,12 @@ class JsonBody:
 
     raw: bytes
     value: Any
+    canonical: bytes
 
     @property
     def fingerprint(self) -> str:
         """The body's identity: order of keys and spaces do not change it."""
-        return fingerprint_of(self.value)
+        return hashlib.sha256(self.canonical).hexdigest()
 
     def parse(self, model: type[Model]) -> Model:
         """The body as its model; ProblemError 422 with every fault."""
@@ -64,11 +65,10 @@ async def read_json(request: Request, *, bytes_max: int = limits.BODY_BYTES_MAX)
     The size is counted while the body streams in, so a chunked one is cut at the limit too.
     """
     _check_type(request)
-    raw = await _read(request, bytes_max)
-    return JsonBody(raw, parse_json(raw))
+    return parse_json(await _read(request, bytes_max))
 
 
-def parse_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+def parse_json(raw: bytes) -> JsonBody:
     """Strict JSON (RFC 8259 and I-JSON): ProblemError 400 on all that two parsers may read apart.
 
     Refused: a byte order mark, bytes that are not UTF-8, lone surrogates, repeated keys, NaN and
@@ -79,14 +79,12 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON is anything
     _check_depth(raw)
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
-        if b"\\" in raw or b"e" in raw or b"E" in raw:
-            # Only an escape can make a lone surrogate, and only an exponent an infinity.
-            canonical_json(value)
+        # What has no canonical spelling (a lone surrogate, an infinity) is found by spelling it.
+        return JsonBody(raw, value, canonical_json(value))
     except UnicodeError:
         raise _malformed("the body is not UTF-8 text") from None
     except (ValueError, RecursionError):
         raise _malformed("the body is not JSON") from None
-    return value
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - JSON is anything
@@ -100,7 +98,7 @@ def fingerprint_of(value: Any) -> str:  # noqa: ANN401 - JSON is anything
 
 
 def _check_type(request: Request) -> None:
-    types = list(header_values(request.scope, b"content-type"))
+    types = header_values(request.scope, b"content-type")
     if len(types) != 1 or not _JSON_TYPE.match(types[0]):
         raise ProblemError(
             415,

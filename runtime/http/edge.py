@@ -2,23 +2,29 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import Invalid, Unavailable
 from runtime.clock import SystemClock
 from runtime.http import operations
 from runtime.http.caller import Authenticator, authenticator_for
-from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware, Endpoint, RouteName
+from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware, Endpoint, direct_app
 from runtime.http.openapi import add_models
 from runtime.http.problem import MEDIA_TYPE, ProblemError, on_error
 from runtime.http.resources import EdgeResources, OpenResources, open_resources
+from runtime.http.scope import DIRECT
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging
+
+RouteName = tuple[str, str]
+"""A route's method and path."""
 
 _PROBLEM_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
     "default": {
@@ -32,6 +38,21 @@ class EdgeApp(FastAPI):
     """FastAPI, its OpenAPI document completed by what it cannot see for itself."""
 
     body_models: Sequence[type[BaseModel]] = ()
+    direct: Mapping[RouteName, ASGIApp] = MappingProxyType({})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; the direct routes without the router's layers."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path.startswith(f"{VERSION_PREFIX}/"):
+                path = path.removeprefix(VERSION_PREFIX)
+            app = self.direct.get((scope["method"], path))
+            if app is not None:
+                scope["app"] = self
+                scope[DIRECT] = path
+                await app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
@@ -85,7 +106,11 @@ def edge_app(
     app.state.authenticator = authenticator_for(settings, authenticator)
     for kind in (ProblemError, Invalid, Unavailable, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
-    app.add_middleware(EdgeMiddleware, clock=clock, direct=direct or {})
+    app.direct = {
+        name: EdgeMiddleware(direct_app(endpoint), clock=clock)
+        for name, endpoint in (direct or {}).items()
+    }
+    app.add_middleware(EdgeMiddleware, clock=clock)
     for router in (*routers, operations.router):
         app.include_router(router)
     return app

@@ -22,7 +22,7 @@ def idempotency_key_of(scope: Scope) -> str | None:
 
     Structured-field quotes (`"abc"`) are accepted and mean the same key as without them.
     """
-    values = list(header_values(scope, b"idempotency-key"))
+    values = header_values(scope, b"idempotency-key")
     if not values:
         return None
     if len(values) > 1:

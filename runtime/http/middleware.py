@@ -5,7 +5,7 @@ headers, and answers 500 to what nobody foresaw.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from http.client import INTERNAL_SERVER_ERROR
 from typing import Final
@@ -19,11 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.http.problem import problem_of, problem_response
-from runtime.http.scope import DIRECT, REQUEST_ID, TRACEPARENT
+from runtime.http.scope import DIRECT, REQUEST_ID, TRACEPARENT, header_values, keep_headers
 
 VERSION_PREFIX: Final = "/v1"
 
-RouteName = tuple[str, str]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _log = structlog.get_logger()
@@ -41,16 +40,11 @@ _ALWAYS: Final = [
 
 
 class EdgeMiddleware:
-    """The outermost layer of an edge.
+    """The outermost layer of an edge."""
 
-    `direct` names routes, by method and path, that are served from here: the router and its layers
-    cost as much as a hot route's own work. Their errors are told as everywhere else.
-    """
-
-    def __init__(self, app: ASGIApp, *, clock: Clock, direct: Mapping[RouteName, Endpoint]) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
         self._app = app
         self._clock = clock
-        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -69,7 +63,7 @@ class EdgeMiddleware:
             await send(message)
 
         try:
-            await self._serve(scope, receive, send_with_headers)
+            await self._app(scope, receive, send_with_headers)
         except Exception as error:
             if status:
                 raise
@@ -81,29 +75,30 @@ class EdgeMiddleware:
         finally:
             _latency(_route(scope), status).observe(self._clock.monotonic_s() - began_s)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        endpoint = self._direct.get((scope["method"], path))
-        if endpoint is None:
-            await self._app(scope, receive, send)
-            return
-        scope[DIRECT] = path
-        response = await endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
-
     def _mark(self, scope: Scope) -> None:
         """Write request id, trace context and root path into the scope."""
-        scope[REQUEST_ID] = None
-        for name, value in scope["headers"]:
-            if name == b"request-id" and _REQUEST_ID.match(value):
-                scope[REQUEST_ID] = value.decode("ascii")
-            elif name == b"traceparent" and _TRACEPARENT.match(value):
-                scope[TRACEPARENT] = value.decode("ascii")
-        if scope[REQUEST_ID] is None:
+        keep_headers(scope)
+        [request_id, *_] = header_values(scope, b"request-id") or [b""]
+        if _REQUEST_ID.match(request_id):
+            scope[REQUEST_ID] = request_id.decode("ascii")
+        else:
             scope[REQUEST_ID] = self._clock.random_id().hex
+        [traceparent, *_] = header_values(scope, b"traceparent") or [b""]
+        if _TRACEPARENT.match(traceparent):
+            scope[TRACEPARENT] = traceparent.decode("ascii")
         if scope["path"].startswith(f"{VERSION_PREFIX}/"):
             # The same routes serve both spellings: Starlette matches what follows the root path.
             scope["root_path"] = VERSION_PREFIX
+
+
+def direct_app(endpoint: Endpoint) -> ASGIApp:
+    """A route as an application of its own, without the router and its layers."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return serve
 
 
 def _with_ours(theirs: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:

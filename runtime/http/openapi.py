@@ -44,8 +44,9 @@ def takes(body: type[BaseModel] | None, *headers: str) -> dict[str, Any]:
 
 def add_models(document: dict[str, Any], models: Sequence[type[BaseModel]]) -> None:
     """Define these models, and the problem, in an OpenAPI document."""
+    described: list[type[BaseModel]] = [*models, ProblemDocument]
     wanted: list[tuple[type[BaseModel], Literal["validation"]]]
-    wanted = [(model, "validation") for model in [*models, ProblemDocument]]
+    wanted = [(model, "validation") for model in described]
     _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in definitions["$defs"].items():

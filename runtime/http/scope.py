@@ -1,14 +1,15 @@
 """What the edge's middleware writes into a request's ASGI scope, and how to read it."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.types import Scope
 
 REQUEST_ID: Final = "titan.request_id"
 TRACEPARENT: Final = "titan.traceparent"
+HEADERS: Final = "titan.headers"
 DIRECT: Final = "titan.direct"
-"""The path of a route that was served without the router."""
+"""The path of a route that is served without the router."""
 
 
 def request_id_of(scope: Scope) -> str:
@@ -23,6 +24,15 @@ def traceparent_of(scope: Scope) -> str | None:
     return traceparent
 
 
-def header_values(scope: Scope, name: bytes) -> Iterator[bytes]:
+def keep_headers(scope: Scope) -> None:
+    """Index the request's headers, so that each look at one is no search."""
+    headers: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name, []).append(value)
+    scope[HEADERS] = headers
+
+
+def header_values(scope: Scope, name: bytes) -> Sequence[bytes]:
     """Every value of a header, in order; `name` is lower case."""
-    return (value for key, value in scope["headers"] if key == name)
+    headers: dict[bytes, list[bytes]] = scope[HEADERS]
+    return headers.get(name, ())
