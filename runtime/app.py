@@ -37,6 +37,7 @@ from runtime.settings import Settings
 from runtime.stage import Stage, StageRunner
 from runtime.telemetry import configure_logging
 from runtime.topics import group_of, topic_map
+from runtime.tracing import start_tracing
 from runtime.unit import PostgresUnits
 from runtime.vault import Vault, load_vault
 
@@ -162,11 +163,13 @@ class StageResources:
         self._publisher: KafkaPublisher | None = None
         self._watch: asyncio.Task[None] | None = None
         self._instance: InstanceLock | None = None
+        self._stop_tracing: Callable[[], None] | None = None
 
     async def open(self, build: Callable[[Resources], Stage]) -> StageRunner:
         """Connect and wire the stage."""
         settings = self._settings
         configure_logging(settings)
+        self._stop_tracing = start_tracing(settings, f"titan-{self._name}")
         if settings.postgres_dsn is None:
             raise Defect("set TITAN_POSTGRES_DSN, or start everything with `titan up`")
         dsn = settings.postgres_dsn.get_secret_value()
@@ -218,6 +221,8 @@ class StageResources:
             await self._database.close()
         if self._instance is not None:
             await self._instance.release()
+        if self._stop_tracing is not None:
+            await asyncio.to_thread(self._stop_tracing)
 
     async def _watch_loop(self) -> None:
         """Measure how late the event loop wakes: heartbeats share it with everything else."""

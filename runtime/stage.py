@@ -19,6 +19,7 @@ from runtime.inbox import Inbox, Row, Stored
 from runtime.poll import UnreadableRecord
 from runtime.publisher import Publisher
 from runtime.topics import Topic, TopicMap, group_of
+from runtime.tracing import batch_span
 from runtime.unit import Unit, Units
 from schemas.event import Delivered, Event, Position
 from schemas.wire import Message, caused_envelope, decode, encode, event_json
@@ -90,13 +91,17 @@ class StageRunner:
             )
         if not delivered:
             return letters
-        if self.stage.inbox:
-            messages = await self._decide_once(delivered)
-            await self._publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
-        else:
+        with batch_span(self.stage.name, delivered):
+            await self._work(delivered)
+        return letters
+
+    async def _work(self, delivered: list[Delivered[Any]]) -> None:
+        if not self.stage.inbox:
             async with self._units.begin() as unit:
                 await self.stage.handler(delivered, unit)
-        return letters
+            return
+        messages = await self._decide_once(delivered)
+        await self._publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
 
     def _understood(
         self, records: Sequence[Record]
