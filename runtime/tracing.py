@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -27,11 +28,6 @@ def start_tracing(settings: Settings, service: str) -> Callable[[], None]:
     """
     if settings.otlp_endpoint is None or isinstance(trace.get_tracer_provider(), TracerProvider):
         return _nothing
-    # Imported here: it costs 20 MB and most processes run without.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
-        OTLPSpanExporter,
-    )
-
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
     exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
