@@ -15,6 +15,8 @@ _TAIL_BYTES: Final = 4_096
 _READ_BYTES_MAX: Final = 1024 * 1024
 _GRAVE: Final = ("error", "critical")
 _NOT_SHOWN: Final = frozenset({"event", "level", "timestamp", "exception", "logger"})
+_CHATTER: Final = ("aiokafka",)
+"""Loggers that err about each attempt at a server that is away: ours say it once."""
 
 
 class LogTail:
@@ -75,6 +77,8 @@ def said_of(line: str) -> str | None:
     except ValueError:
         return None
     if not isinstance(entry, dict) or entry.get("level") not in _GRAVE:
+        return None
+    if str(entry.get("logger", "")).startswith(_CHATTER):
         return None
     details = [f"{name}={value}" for name, value in entry.items() if name not in _NOT_SHOWN]
     reason = str(entry.get("exception", "")).strip().splitlines()

@@ -66,12 +66,15 @@ async def metrics(_request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def health(_request: Request) -> Response:
+async def health(request: Request) -> Response:
     """200 while every stage gets its work done, else 503; the body tells them apart."""
     stages = {name: stage.report() for name, stage in HEALTH.items()}
-    is_up = all(report["status"] == "up" for report in stages.values())
-    body = {"status": "up" if is_up else "down", "stages": stages}
-    return JSONResponse(body, status_code=200 if is_up else 503)
+    status = "down"
+    if all(report["status"] == "up" for report in stages.values()):
+        # A consumer that has not joined its group yet has no lag, but does no work either.
+        status = "up" if request.app.state.has_started else "starting"
+    body = {"status": status, "stages": stages}
+    return JSONResponse(body, status_code=200 if status == "up" else 503)
 
 
 async def run(stages: Sequence[str], settings: Settings) -> None:
@@ -82,7 +85,9 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     # Imported first: a process that starts together with the servers loses no time.
     apps = [_app_of(stage) for stage in stages]
-    server = _metrics_server(settings)
+    operations = Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
+    operations.state.has_started = False
+    server = _operations_server(operations, settings)
     serving = asyncio.create_task(server.serve()) if server is not None else None
     try:
         fit = asyncio.create_task(until_fit(settings, stages, SystemClock()))
@@ -93,6 +98,7 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
             return
         await fit
         await asyncio.gather(*(app.start() for app in apps))
+        operations.state.has_started = True
         log.info("started", stages=list(stages))
         await stop
         async with asyncio.timeout(limits.GRACEFUL_STOP_S):
@@ -146,12 +152,11 @@ def _app_of(stage: str) -> FastStream:
     return app
 
 
-def _metrics_server(settings: Settings) -> _Server | None:
+def _operations_server(operations: Starlette, settings: Settings) -> _Server | None:
     if settings.metrics_port == 0:
         return None
-    routes = [Route("/metrics", metrics), Route("/health", health)]
     config = uvicorn.Config(
-        Starlette(routes=routes),
+        operations,
         host=settings.bind_host,
         port=settings.metrics_port,
         lifespan="off",

@@ -87,6 +87,11 @@ def test_what_is_no_error_is_not_said(text: str) -> None:
     assert said_of(text) is None
 
 
+def test_the_client_library_is_not_repeated_about_a_broker_that_is_away() -> None:
+    assert said_of(line("error", "Unable connect", logger="aiokafka.conn")) is None
+    assert said_of(line("error", "boom", logger="uvicorn.error")) == "boom"
+
+
 def test_an_exception_is_said_by_its_last_line() -> None:
     text = line("error", "failed", exception="Traceback\n  File\nValueError: no")
 
