@@ -72,10 +72,13 @@ TOPIC_ADMIN_REQUEST_MS_MAX: Final = 10_000
 """One request about topics to the broker takes no longer."""
 
 TOPIC_ADMIN_S_MAX: Final = 60.0
-"""A whole plan or apply takes no longer, the wait for new partitions' leaders included."""
+"""A whole plan or apply takes no longer."""
+
+TOPIC_READY_S_MAX: Final = 15.0
+"""After a change, the broker shows it by then, and new partitions have their leaders."""
 
 TOPIC_READY_POLL_S: Final = 0.02
-"""Pause between two looks whether a new topic's partitions have their leaders."""
+"""Pause between two looks whether it does."""
 
 LAG_SAMPLE_INTERVAL_S: Final = 1.0
 """Pause between two looks at the pipeline's lag."""
@@ -223,7 +226,7 @@ ACCOUNT_WAIT_S: Final = 2.0
 """How long POST /accounts waits for the account to stand before it answers 202."""
 
 STREAM_HEARTBEAT_S: Final = 15.0
-"""A stream of events that is silent this long gets a comment, so that nothing on the way cuts it."""
+"""A stream that is silent this long gets a comment, so that nothing on the way cuts it."""
 
 STREAM_S_MAX: Final = 600.0
 """A stream of events ends after this long; the client comes back with Last-Event-ID."""

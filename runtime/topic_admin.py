@@ -44,10 +44,10 @@ async def plan_topics(
 async def apply_topics(
     bootstrap: str, topics: TopicMap, *, prefix: str = "", profile: Profile = Profile.DEMO
 ) -> list[Change]:
-    """Create and alter what the map says, then wait until every new partition has a leader.
+    """Create and alter what the map says, then wait until the broker shows it.
 
     The answer lists all differences found, the refused and the extra ones as well: those are left
-    as they are. Invalid if the broker refuses a setting.
+    as they are. Invalid if the broker refuses a setting, or stays as it was.
     """
     wanted = wanted_topics(topics, prefix=prefix, profile=profile)
     async with _admin(bootstrap) as admin:
@@ -56,7 +56,8 @@ async def apply_topics(
         await _create(admin, [topic for topic in wanted if topic.name in births])
         alterations = [change for change in changes if change.kind is ChangeKind.ALTER]
         await _alter(admin, {change.topic: change.config for change in alterations})
-        await _until_led(admin, sorted(births))
+        if births or alterations:
+            await _until_done(admin, wanted, prefix)
     return changes
 
 
@@ -102,6 +103,7 @@ async def _found(admin: AIOKafkaAdminClient, prefix: str) -> list[FoundTopic]:
                 partitions=len(partitions),
                 replicas=min((len(each["replicas"]) for each in partitions), default=0),
                 config={each["config_names"]: each["config_value"] for each in entries},
+                is_led=all(each["leader"] >= 0 for each in partitions),
                 own=frozenset(
                     each["config_names"]
                     for each in entries
@@ -137,18 +139,29 @@ async def _alter(admin: AIOKafkaAdminClient, settings: Mapping[str, Mapping[str,
     _demand_success(answer.to_object()["resources"], "resource_name", allowed=set())
 
 
-async def _until_led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    # The controller has answered, but a broker learns of a new partition a moment later; a
-    # producer that comes first would see an unknown topic.
-    while names:
-        if all(map(_is_led, await admin.describe_topics(names))):
-            return
-        await asyncio.sleep(limits.TOPIC_READY_POLL_S)
-
-
-def _is_led(topic: dict[str, Any]) -> bool:
-    partitions = topic["partitions"]
-    return bool(partitions) and all(partition["leader"] >= 0 for partition in partitions)
+async def _until_done(
+    admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic], prefix: str
+) -> None:
+    # The controller has answered, but a broker learns of it a moment later; a producer that comes
+    # first would see an unknown topic.
+    left: list[Change] = []
+    try:
+        async with asyncio.timeout(limits.TOPIC_READY_S_MAX):
+            while True:
+                found = await _found(admin, prefix)
+                left = [
+                    change
+                    for change in differences(wanted, found, prefix=prefix)
+                    if change.kind in {ChangeKind.CREATE, ChangeKind.ALTER}
+                ]
+                if not left and all(topic.is_led for topic in found):
+                    return
+                await asyncio.sleep(limits.TOPIC_READY_POLL_S)
+    except TimeoutError:
+        raise Invalid(
+            "topics_not_applied",
+            f"the broker took the change, but {len(left)} topics do not show it yet",
+        ) from None
 
 
 def _demand_success(answers: list[dict[str, Any]], name: str, *, allowed: set[int]) -> None:

@@ -39,13 +39,18 @@ class WantedTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTopic:
-    """A topic as the broker has it. `own` are the settings that somebody set on the topic."""
+    """A topic as the broker has it.
+
+    `own` are the settings that somebody set on the topic; `is_led` whether every partition has a
+    leader, so that it can be written to.
+    """
 
     name: str
     partitions: int
     replicas: int
     config: Mapping[str, str]
     own: frozenset[str] = frozenset()
+    is_led: bool = True
 
 
 class ChangeKind(StrEnum):
