@@ -12,7 +12,7 @@ cannot put back what a change has overtaken.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -22,7 +22,6 @@ from producers.handles.sight import Sight, from_text, to_text
 from runtime import limits
 from runtime.cache import Cache
 from runtime.clock import Clock
-from runtime.tail import Tail
 
 _MARK: Final = "|"
 _RUN_MARK: Final = "."
@@ -59,6 +58,15 @@ return 1
 text and time to live (ms) of each entry."""
 
 
+class Freshness(Protocol):
+    """What tells whether the changes of the directory arrive."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether all changes but those of the last moment have been written through."""
+        ...
+
+
 class CachedSights:
     """Entries by handle. Without a cache that can be believed there are none."""
 
@@ -67,11 +75,11 @@ class CachedSights:
         self._clock = clock
         self._epoch_key = f"{cache.prefix}handles:epoch"
         self._entry_prefix = f"{cache.prefix}handles:entry:"
-        self._tail: Tail | None = None
+        self._tail: Freshness | None = None
         self._misses = 1
         self._misses_made_good = 0
 
-    def follow(self, tail: Tail) -> None:
+    def follow(self, tail: Freshness) -> None:
         """Believe entries only while this tail is fresh."""
         self._tail = tail
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends
 from starlette.requests import Request
 
+from domain.directory import HandleEntry
 from domain.errors import Unavailable
 from producers.handles.cached import CachedSights
 from producers.handles.lookup import Lookup
@@ -48,8 +49,12 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[HandlesEdge]:
         async with database.connection() as connection:
             return await directory.read_changes(connection, request_ids)
 
+    async def load_handles(handles: Sequence[str]) -> Mapping[str, HandleEntry]:
+        async with database.connection() as connection:
+            return await directory.read_handles(connection, handles)
+
     cached = CachedSights(resources.cache, clock=clock)
-    lookup = Lookup(database, cached, clock=clock)
+    lookup = Lookup(load_handles, cached, clock=clock)
     tail = Tail(
         lambda: Follower(
             topic_map().tailed_by(ROOM),

@@ -6,18 +6,20 @@ and whoever asks for a handle that is being looked up already waits for that ans
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from domain.directory import HandleEntry
 from domain.errors import Unavailable
 from producers.handles.cached import CachedSights
 from producers.handles.sight import Sight, sight_of
-from projections.directory import read_handles
 from runtime import limits, metrics
 from runtime.clock import Clock
-from runtime.database import Database
 from schemas.event import Event
 from schemas.handle import HandleClaimed, HandlePorted, HandleReleased, entry_of
+
+Load = Callable[[Sequence[str]], Awaitable[Mapping[str, HandleEntry]]]
+"""The present entries of these handles in one query; one never claimed is absent."""
 
 _HIT = metrics.CACHE_LOOKUPS.labels("handles", "hit")
 _NEGATIVE = metrics.CACHE_LOOKUPS.labels("handles", "negative")
@@ -36,8 +38,8 @@ class _Flight:
 class Lookup:
     """Answers what handles name. Never older than the database, or than the tail is fresh."""
 
-    def __init__(self, database: Database, cached: CachedSights, *, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, load: Load, cached: CachedSights, *, clock: Clock) -> None:
+        self._load = load
         self._cached = cached
         self._clock = clock
         self._flights: dict[str, _Flight] = {}
@@ -56,8 +58,7 @@ class Lookup:
 
     async def refresh(self, handle: str) -> None:
         """Read the handle anew after a change that was seen decided, before its event arrives."""
-        async with self._database.connection() as connection:
-            entries = await read_handles(connection, [handle])
+        entries = await self._load([handle])
         await self._changed({handle: sight_of(entries.get(handle))})
 
     async def on_events(self, events: Sequence[Event]) -> None:
@@ -132,11 +133,8 @@ class Lookup:
 
     async def _from_database(self, handles: Sequence[str]) -> dict[str, Sight]:
         try:
-            async with (
-                asyncio.timeout(limits.LOOKUP_S_MAX),
-                self._database.connection() as connection,
-            ):
-                entries = await read_handles(connection, handles)
+            async with asyncio.timeout(limits.LOOKUP_S_MAX):
+                entries = await self._load(handles)
         except TimeoutError as error:
             raise Unavailable("the directory took too long") from error
         return {handle: sight_of(entries.get(handle)) for handle in handles}
