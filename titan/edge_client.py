@@ -65,7 +65,9 @@ class EdgeClient:
     Unavailable if an edge does not answer, Invalid with the edge's own code if it refuses.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         host = settings.bind_host
         self.handles_url = f"http://{host}:{settings.handles_port}"
         self.payments_url = f"http://{host}:{settings.payments_port}"
@@ -74,6 +76,7 @@ class EdgeClient:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(limits.WAIT_S_MAX + _MARGIN_S, connect=_CONNECT_S_MAX),
             trust_env=False,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:
