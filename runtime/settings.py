@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     postgres_dsn: SecretStr | None = Field(
         None, description="DSN of an external PostgreSQL 18; unset: an embedded one"
     )
+    kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: any")
+    postgres_port: int = Field(
+        0, ge=0, le=65535, description="port of the embedded PostgreSQL; 0: any"
+    )
+    redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Valkey; 0: any")
     redis_url: SecretStr | None = Field(
         None, description="URL of an external Redis or Valkey; unset: an embedded one"
     )

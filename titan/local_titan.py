@@ -130,6 +130,9 @@ class LocalTitan:
             kafka_bootstrap=settings.kafka_bootstrap,
             postgres_dsn=None if dsn is None else dsn.get_secret_value(),
             redis_url=None if url is None else url.get_secret_value(),
+            kafka_port=settings.kafka_port,
+            postgres_port=settings.postgres_port,
+            redis_port=settings.redis_port,
         )
 
     def _supervise(self, servers: Servers) -> Supervisor:
