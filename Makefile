@@ -33,7 +33,7 @@ bench: setup ## Measure throughput, latency, CPU and memory; prints a table and 
 	@exec $(BIN)/python -m bench
 
 docs: setup ## Write the generated pages and schemas anew
-	$(BIN)/python -m titan topics docs
+	$(BIN)/python -m titan docs
 	$(BIN)/python -m titan schemas export
 
 lock: setup ## Compile requirements/*.in and Kafka's jars into lock files with hashes
