@@ -1,0 +1,138 @@
+"""A Payment Router in this process, and how to ask it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from producers.payments.app import make_app
+from runtime.cache import Cache
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.http.page import Cursors
+from runtime.http.resources import EdgeResources
+from runtime.publisher import MemoryPublisher, Publisher
+from runtime.settings import Settings
+from runtime.vault import Vault
+from schemas.event import Delivered, Position
+from schemas.payment import PaymentRequested
+from schemas.wire import Message, decode
+from tests.support.asgi import Answer, Headers, call, running
+
+NOBODY = "127.0.0.1:1"
+"""Where no server listens."""
+
+BODY: dict[str, Any] = {
+    "from_handle": "alice",
+    "to_handle": "bob",
+    "amount": 1000,
+    "currency": "USD",
+    "payment_type": "WALLET",
+    "description": "Test payment",
+}
+"""The seed's own."""
+
+JSON = ("content-type", "application/json")
+
+
+@dataclass
+class Router:
+    """The application and the log it writes to."""
+
+    app: FastAPI
+    log: MemoryPublisher
+
+    async def post(
+        self,
+        body: Mapping[str, Any] = BODY,
+        *,
+        key: str | None = None,
+        path: str = "/payments",
+        headers: Headers = (),
+    ) -> Answer:
+        """POST a body as JSON."""
+        sent = [JSON, *headers]
+        if key is not None:
+            sent.append(("idempotency-key", key))
+        return await call(self.app, "POST", path, headers=sent, chunks=[json.dumps(body).encode()])
+
+    async def get(self, path: str, *, headers: Headers = ()) -> Answer:
+        """GET a path."""
+        return await call(self.app, "GET", path, headers=headers)
+
+
+@asynccontextmanager
+async def router_in_memory(
+    publisher: Publisher | None = None, **changes: Any
+) -> AsyncIterator[Router]:
+    """A router that publishes into memory, or by `publisher`; `changes` are settings.
+
+    Everything else is down: no broker, database or cache answers.
+    """
+    log = MemoryPublisher()
+    settings = Settings(
+        **{
+            "kafka_bootstrap": NOBODY,
+            "postgres_dsn": SecretStr(f"postgresql://nobody@{NOBODY}/nothing"),
+            **changes,
+        }
+    )
+
+    @asynccontextmanager
+    async def resources(
+        name: str, settings: Settings, clock: Clock
+    ) -> AsyncIterator[EdgeResources]:
+        vault = Vault(bytes(32))
+        assert settings.postgres_dsn is not None
+        database = await Database.connect(settings.postgres_dsn.get_secret_value(), name=name)
+        cache = Cache.at(f"redis://{NOBODY}", prefix="test:", clock=clock)
+        yield EdgeResources(
+            settings=settings,
+            clock=clock,
+            database=database,
+            publisher=publisher or log,
+            cache=cache,
+            vault=vault,
+            cursors=Cursors(vault),
+            checks=(),
+        )
+        await cache.close()
+        await database.close()
+
+    async with running(make_app(settings, resources=resources)) as app:
+        yield Router(app, log)
+
+
+def understood(message: Message) -> Delivered[PaymentRequested]:
+    """What the first stage makes of a record."""
+    return decode(
+        PaymentRequested,
+        Position(message.topic, 0, 0),
+        key=message.key,
+        value=message.value,
+        headers=message.headers,
+    )
+
+
+class Door(MemoryPublisher):
+    """A publisher that opens when told, and may then fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = asyncio.Event()
+        self.failure: Exception | None = None
+        self.was_called = asyncio.Event()
+        self.calls = 0
+
+    async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
+        self.calls += 1
+        self.was_called.set()
+        await self.is_open.wait()
+        if self.failure is not None:
+            raise self.failure
+        await super().publish(messages, deadline_s=deadline_s)
