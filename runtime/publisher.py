@@ -176,6 +176,9 @@ class KafkaPublisher:
         except (KafkaError, OSError) as error:
             await _close(producer)
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
+        except asyncio.CancelledError:
+            await _close(producer)
+            raise
         return producer
 
     async def _discard(self, producer: AIOKafkaProducer | None) -> None:

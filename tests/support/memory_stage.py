@@ -134,5 +134,3 @@ class MemoryStage:
             id_ = dict(message.headers)["ce_id"]
             assert by_id.setdefault(id_, event) == event
         return list(by_id.values())
-
-
