@@ -58,6 +58,13 @@ class LocalTitan:
         self._metrics_ports: dict[str, int] = {}
 
     @property
+    def is_running(self) -> bool:
+        """Whether there is something to stop."""
+        return self._supervisor is not None and any(
+            child.pid is not None for child in self._supervisor.children
+        )
+
+    @property
     def handles_url(self) -> str:
         """Where Handle Resolution answers."""
         return self._url(self._ports["handles"])

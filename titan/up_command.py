@@ -83,9 +83,15 @@ class Run:
             return INTERRUPTED
         finally:
             self._is_stopping = True
-            self._say_progress("Stopping")
-            began_s = self._clock.monotonic_s()
-            await self._titan.stop()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        was_running = self._titan.is_running
+        if was_running:
+            self._say_progress("Stopping (Ctrl-C again: by force)")
+        began_s = self._clock.monotonic_s()
+        await self._titan.stop()
+        if was_running:
             took_s = self._clock.monotonic_s() - began_s
             self._say_progress(f"Stopped in {took_s:.1f} s; the data is in {self._titan.directory}")
 
