@@ -1,20 +1,25 @@
 """The application of an edge: one factory, so that all edges err, log, start and stop alike."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http.client import METHOD_NOT_ALLOWED
 from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import Invalid, Unavailable
 from runtime.clock import SystemClock
 from runtime.http import operations
 from runtime.http.caller import Authenticator, authenticator_for
+from runtime.http.docs_page import CONTENT_SECURITY_POLICY, docs_html
 from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware, Endpoint, direct_app
 from runtime.http.openapi import add_models
 from runtime.http.problem import MEDIA_TYPE, ProblemError, on_error
@@ -25,6 +30,8 @@ from runtime.telemetry import configure_logging
 
 RouteName = tuple[str, str]
 """A route's method and path."""
+
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 _PROBLEM_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
     "default": {
@@ -59,6 +66,25 @@ class EdgeApp(FastAPI):
         if self.openapi_schema is None:
             add_models(super().openapi(), self.body_models)
         return super().openapi()
+
+
+def _allowing(routers: Sequence[APIRouter]) -> ErrorHandler:
+    """Answers Starlette's own errors; a 405 names every method of the path, as RFC 9110 has it."""
+
+    async def on_status(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED:
+            path = request.scope["path"].removeprefix(request.scope["root_path"])
+            methods = {
+                method
+                for router in routers
+                for route in router.routes
+                if isinstance(route, APIRoute) and route.path_regex.match(path)
+                for method in route.methods or ()
+            }
+            error.headers = {"Allow": ", ".join(sorted(methods))}
+        return await on_error(request, error)
+
+    return on_status
 
 
 def edge_app(
@@ -96,6 +122,7 @@ def edge_app(
         description=description,
         version="1",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         root_path_in_servers=False,
@@ -104,13 +131,21 @@ def edge_app(
     )
     app.body_models = body_models
     app.state.authenticator = authenticator_for(settings, authenticator)
-    for kind in (ProblemError, Invalid, Unavailable, HTTPException, RequestValidationError):
+    every_router = [*routers, operations.router]
+    for kind in (ProblemError, Invalid, Unavailable, RequestValidationError):
         app.add_exception_handler(kind, on_error)
+    app.add_exception_handler(HTTPException, _allowing(every_router))
     app.direct = {
         name: EdgeMiddleware(direct_app(endpoint), clock=clock)
         for name, endpoint in (direct or {}).items()
     }
     app.add_middleware(EdgeMiddleware, clock=clock)
-    for router in (*routers, operations.router):
+    for router in every_router:
         app.include_router(router)
+
+    @app.get("/docs", include_in_schema=False)
+    async def get_docs() -> Response:
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        return HTMLResponse(docs_html(app.openapi()), headers=headers)
+
     return app
