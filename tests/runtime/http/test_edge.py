@@ -108,7 +108,8 @@ def check(name: str, error: Exception | None = None, *, required: bool = False) 
 async def test_each_kind_of_error_has_its_answer(
     path: str, error: str, status: int, code: str
 ) -> None:
-    answer = await call(app_with(), "GET", f"{path}?with={error}")
+    async with running(app_with()) as app:
+        answer = await call(app, "GET", f"{path}?with={error}")
 
     assert (answer.status, answer.code) == (status, code)
     assert ("retry-after" in answer.headers) is (status == 503)
@@ -149,12 +150,13 @@ async def test_only_a_sound_trace_is_passed_on(sent: str, passed_on: str | None)
 
 
 async def test_every_answer_has_the_security_headers() -> None:
-    for path in ("/echo", "/nothing", "/fail?with=other", "/metrics", "/docs"):
-        answer = await call(app_with(), "GET", path)
+    async with running(app_with()) as app:
+        for path in ("/echo", "/nothing", "/fail?with=other", "/metrics", "/docs"):
+            answer = await call(app, "GET", path)
 
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-        assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+            assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/echo", "/v1/echo"])
