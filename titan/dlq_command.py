@@ -17,7 +17,7 @@ from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.topics import topic_map
 from schemas.event import Position
-from titan.broker import broker_settings
+from titan.endpoints import connected_settings
 from titan.redrive import Selection, Tally, redrive
 from titan.terminal import JsonOption, command_group, fail, say, say_json, say_table
 
@@ -162,7 +162,9 @@ async def _with_log(
     selection: Selection, work: Callable[[DeadLetterLog, Settings, str], Awaitable[T]]
 ) -> T:
     """Do the work on the dead letters of the topics that the selection may touch."""
-    settings, bootstrap = broker_settings()
+    settings = connected_settings(needed=("kafka_bootstrap",))
+    bootstrap = settings.kafka_bootstrap
+    assert bootstrap is not None
     log = DeadLetterLog(_topics_of(selection), bootstrap=bootstrap, prefix=settings.topic_prefix)
     await log.start()
     try:

@@ -29,12 +29,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 class PlainErrors(TyperGroup):
     """A group of commands that says what went wrong in one line, without a stack."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export click's context
+    def invoke(self, context: Any) -> Any:  # noqa: ANN401 - typer does not export click's context
         """Run the command; our own errors become a line on standard error and an exit code."""
         # The client library tells each failed connection by itself; the command has its own line.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         try:
-            return super().invoke(ctx)
+            return super().invoke(context)
         except Invalid as error:
             fail(error.message, exit_code=BAD_INPUT)
         except (TitanError, ServerStartError, MigrationError) as error:

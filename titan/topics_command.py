@@ -1,16 +1,19 @@
 """`titan topics`: check topics.yaml, compare it with the broker, bring the broker to it."""
 
 import asyncio
+import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import typer
 
+from runtime.settings import Profile
 from runtime.topic_admin import apply_topics, plan_topics
 from runtime.topic_plan import Change, ChangeKind
-from runtime.topics import TOPICS_FILE, load_topics, topic_map
+from runtime.topics import TOPICS_FILE, TopicMap, load_topics, topic_map
 from titan import docs_command
-from titan.broker import broker_settings
+from titan.endpoints import connected_settings
 from titan.terminal import JsonOption, command_group, fail, say, say_json, say_table
 
 app: Final[typer.Typer] = command_group("The topic map and the broker.")
@@ -39,21 +42,35 @@ def validate(*, file: FileOption = TOPICS_FILE, as_json: JsonOption = False) -> 
 @app.command()
 def plan(*, as_json: JsonOption = False) -> None:
     """Show how the broker differs from the map; exit 1 if something can only be done by hand."""
-    settings, bootstrap = broker_settings()
-    changes = asyncio.run(
-        plan_topics(bootstrap, topic_map(), prefix=settings.topic_prefix, profile=settings.profile)
-    )
-    _say_changes(changes, as_json=as_json, nothing="the broker is as topics.yaml says")
+    _say_changes(_on_broker(plan_topics), as_json=as_json, nothing="the broker is as the map says")
 
 
 @app.command()
 def apply(*, as_json: JsonOption = False) -> None:
     """Create and alter topics as the map says; never delete, never change partitions."""
-    settings, bootstrap = broker_settings()
-    changes = asyncio.run(
-        apply_topics(bootstrap, topic_map(), prefix=settings.topic_prefix, profile=settings.profile)
-    )
+    changes = _on_broker(apply_topics)
     _say_changes(changes, as_json=as_json, nothing="nothing to do: the broker is as the map says")
+
+
+class _Work(Protocol):
+    def __call__(
+        self, bootstrap: str, topics: TopicMap, *, prefix: str, profile: Profile
+    ) -> Coroutine[None, None, list[Change]]: ...
+
+
+def _on_broker(work: _Work) -> list[Change]:
+    settings = connected_settings(needed=("kafka_bootstrap",))
+    assert settings.kafka_bootstrap is not None
+    if settings.profile is Profile.DEMO:
+        sys.stderr.write("titan: demo: one replica, so one disk; production demands more\n")
+    return asyncio.run(
+        work(
+            settings.kafka_bootstrap,
+            topic_map(),
+            prefix=settings.topic_prefix,
+            profile=settings.profile,
+        )
+    )
 
 
 def _say_changes(changes: list[Change], *, as_json: bool, nothing: str) -> None:
