@@ -21,18 +21,21 @@ def test_opens_what_it_sealed_and_never_seals_alike(text: str) -> None:
     assert VAULT.seal(text, "display_name") != sealed
 
 
-@pytest.mark.parametrize(
-    "sealed",
-    [
-        "", "AQ==", "not base64 !", VAULT.seal("alice", "description"),
-        Vault(b"x" * 32).seal("alice", "display_name"),
-        VAULT.seal("alice", "display_name")[:-8],
-        base64.urlsafe_b64encode(b"\x02" + b"n" * 40).decode(),
-    ],
-)  # fmt: skip
-def test_whatever_is_wrong_is_refused_in_the_same_words(sealed: str) -> None:
+WRONG = {
+    "empty": "",
+    "no ciphertext": "AQ==",
+    "not base64": "not base64 !",
+    "another purpose": VAULT.seal("alice", "description"),
+    "another key": Vault(b"x" * 32).seal("alice", "display_name"),
+    "cut short": VAULT.seal("alice", "display_name")[:-8],
+    "another version": base64.urlsafe_b64encode(b"\x02" + b"n" * 40).decode(),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_whatever_is_wrong_is_refused_in_the_same_words(fault: str) -> None:
     with pytest.raises(Invalid, match="the sealed text does not open"):
-        VAULT.open(sealed, "display_name")
+        VAULT.open(WRONG[fault], "display_name")
 
 
 def test_the_demo_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
