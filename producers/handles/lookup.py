@@ -85,11 +85,13 @@ class Lookup:
 
     def _board(self, handle: str) -> _Flight:
         loop = asyncio.get_running_loop()
-        flight = _Flight(self._clock.monotonic_s(), loop.create_future())
-        self._flights[handle] = flight
         if not self._boarding:
             loop.call_soon(self._take_off)
-        self._boarding[handle] = flight
+        flight = self._boarding.get(handle)
+        if flight is None:
+            flight = _Flight(self._clock.monotonic_s(), loop.create_future())
+            self._boarding[handle] = flight
+        self._flights[handle] = flight
         return flight
 
     def _take_off(self) -> None:
@@ -115,6 +117,8 @@ class Lookup:
         finally:
             for handle, flight in flights.items():
                 self._forget(handle, flight)
+                # Only if this was cancelled: nobody may wait for ever.
+                flight.sight.cancel()
         if epoch is not None:
             with contextlib.suppress(Unavailable):
                 await self._cached.write_read(sights, epoch=epoch)

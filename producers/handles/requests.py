@@ -12,6 +12,7 @@ from projections.directory import DirectoryChange, read_changes
 from runtime import limits
 from runtime.cache import Cache
 from runtime.changes import Feed
+from runtime.circuit import Circuit
 from runtime.database import Database
 from runtime.http.idempotency import key_reused
 from runtime.http.resources import EdgeResources
@@ -79,6 +80,11 @@ class Requests:
         self._clock = resources.clock
         self._decisions = decisions
         self._pending = pending
+        self._circuit = Circuit(
+            wait_s_max=limits.ACCEPT_LOOKUP_S_MAX,
+            rest_s=limits.ACCEPT_LOOKUP_REST_S,
+            clock=resources.clock,
+        )
 
     async def ask(self, candidate: Candidate, *, is_fresh: bool, wait_s: float) -> Asked:
         """Publish the request unless it was decided before, and wait for its outcome.
@@ -114,7 +120,7 @@ class Requests:
 
     async def _known(self, request_id: UUID) -> DirectoryChange | None:
         try:
-            return await self.outcome(request_id)
+            return await self._circuit.ask(lambda: self.outcome(request_id))
         except Unavailable:
             # Asked for again without knowing: the stage decides a request once.
             return None

@@ -191,6 +191,18 @@ async def test_nobody_joins_a_query_that_a_change_has_overtaken(place: Place) ->
     assert (await old).version == 1
 
 
+async def test_who_asked_in_the_moment_before_a_change_is_answered_too(place: Place) -> None:
+    place.directory.put("alice", 1)
+    # All three in one turn of the loop.
+    before = asyncio.create_task(place.lookup.sight("alice"))
+    change = asyncio.create_task(place.lookup.on_events([place.directory.put("alice", 2)]))
+    after = asyncio.create_task(place.lookup.sight("alice"))
+
+    assert (await after).version == 2
+    assert (await before).version == 2
+    await change
+
+
 async def test_a_slow_reader_cannot_put_back_what_a_change_has_overtaken(place: Place) -> None:
     place.directory.put("alice", 1)
     place.directory.answers.clear()
