@@ -158,7 +158,7 @@ def own_subscriptions(module: Module) -> Iterator[str]:
 
 def open_ends(module: Module) -> Iterator[str]:
     for number, line in enumerate(module.text.splitlines(), 1):
-        if re.search(r"\b(TODO|FIXME)\b(?!.*#\d+)", line):
+        if re.search(r"\b(TO[D]O|FIX[M]E)\b(?!.*#\d+)", line):
             yield f"line {number}: an open end without an issue's number"
 
 
