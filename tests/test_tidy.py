@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.settings import PREFIX, Settings
 from runtime.topics import TOPICS_FILE, topic_map
 from tests.support import tidy, tidy_house
 from tests.support.tidy import MODULE_RULES, Module, Rule, modules
@@ -162,6 +163,13 @@ def test_pages_speak_only_of_commands_that_there_are() -> None:
     pages = {path.name: path.read_text("utf-8") for path in PAGES}
     assert list(tidy_house.unknown_targets(pages, MAKEFILE)) == []
     assert list(tidy_house.unknown_targets({"a.md": "say `make coffee`"}, MAKEFILE))
+
+
+def test_pages_and_containers_speak_only_of_settings_that_there_are() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {"TITAN_TEST_SERVERS"}
+    texts = {path.name: path.read_text("utf-8") for path in PAGES} | {"how it starts": STARTS}
+    assert list(tidy_house.unknown_variables(texts, known)) == []
+    assert list(tidy_house.unknown_variables({"a.md": "set TITAN_COLOUR=red"}, known))
 
 
 def test_no_file_names_a_registry_or_a_place_of_one_machine() -> None:

@@ -90,7 +90,7 @@ def _say_changes(changes: list[Change], *, as_json: bool, nothing: str) -> None:
         say(nothing)
     refused = sum(change.kind is ChangeKind.REFUSED for change in changes)
     if refused:
-        fail(f"{refused} differences were refused: they need a person (see above)")
+        fail(f"{refused} refused: a person has to decide (see above)")
 
 
 app.command("docs")(docs_command.topic_docs)

@@ -121,6 +121,13 @@ def unknown_targets(pages: Mapping[str, str], makefile: str) -> Iterator[str]:
                 yield f"{name} speaks of `make {target}`, which the Makefile has not"
 
 
+def unknown_variables(pages: Mapping[str, str], known: Iterable[str]) -> Iterator[str]:
+    """TITAN_ variables that a page or a file of set-up speaks of, and nothing reads."""
+    for name, text in pages.items():
+        for variable in sorted(set(re.findall(r"\bTITAN_[A-Z_]+[A-Z]\b", text)) - set(known)):
+            yield f"{name} speaks of {variable}, which is no setting"
+
+
 def places_of_a_machine(name: str, text: str) -> Iterator[str]:
     """Package registries' hosts, and paths that only one machine has."""
     for number, line in enumerate(text.splitlines(), 1):
