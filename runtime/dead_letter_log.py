@@ -5,6 +5,7 @@ been put back on its topic. Only this module subscribes to dead letters; no stag
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -64,7 +65,7 @@ class StoredLetter:
         """The record as it goes back: original bytes, key and headers, and that it was redriven."""
         position = self.position
         earlier = self.header("x-redriven-count")
-        count = int(earlier) + 1 if earlier.isdecimal() else 1
+        count = int(earlier) + 1 if re.fullmatch(r"[0-9]{1,9}", earlier) else 1
         kept = [
             (name, value)
             for name, value in self.headers
