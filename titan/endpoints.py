@@ -90,8 +90,9 @@ def connected_settings(*, needed: Collection[str] = SERVERS) -> Settings:
             "handles_port": endpoints.handles_port,
             "payments_port": endpoints.payments_port,
         }
-    named = {name for name in found if name in settings.model_fields_set}
-    settings = settings.model_copy(update={k: v for k, v in found.items() if k not in named})
+    # Port 0 is "any": the running Titan knows which it became.
+    left_open = {name: value for name, value in found.items() if not _given(settings, name)}
+    settings = settings.model_copy(update=left_open)
     for name in needed:
         if getattr(settings, name) is None:
             raise Unavailable(
@@ -99,3 +100,8 @@ def connected_settings(*, needed: Collection[str] = SERVERS) -> Settings:
                 f"or set TITAN_{name.upper()}"
             )
     return settings
+
+
+def _given(settings: Settings, name: str) -> bool:
+    """Whether the environment says where that is."""
+    return name in settings.model_fields_set and bool(getattr(settings, name))

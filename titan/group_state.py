@@ -1,14 +1,14 @@
 """How far each consumer group is, asked of the broker: members, records waiting, and their age."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from domain.errors import Unavailable
 from runtime import limits
@@ -19,6 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUEST_MS_MAX: Final = int(limits.LAG_SAMPLE_S_MAX * 1000)
 _ALL_S_MAX: Final = 20.0
 _OLDEST_S_MAX: Final = 3.0
+_COORDINATOR_PAUSE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,27 +55,29 @@ class GroupReader:
             async with asyncio.timeout(_ALL_S_MAX):
                 await self._admin.start()
                 await self._consumer.start()
-                members = await self._members(list(groups))
-                return [
-                    await self._state(group, topics, members.get(group, 0))
-                    for group, topics in groups.items()
-                ]
+                return [await self._patiently(group, topics) for group, topics in groups.items()]
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
         finally:
             await self._admin.close()
             await self._consumer.stop()
 
-    async def _members(self, groups: Sequence[str]) -> dict[str, int]:
-        answers = await self._admin.describe_consumer_groups(
-            [self._prefix + group for group in groups]
-        )
-        described = [each for answer in answers for each in answer.to_object()["groups"]]
-        return {
-            each["group"].removeprefix(self._prefix): len(each["members"]) for each in described
-        }
+    async def _patiently(self, group: str, topics: Mapping[str, int]) -> GroupState:
+        while True:
+            try:
+                return await self._state(group, topics)
+            except GroupCoordinatorNotAvailableError:
+                # A broker that never had a group makes the place for their offsets only now.
+                await self._clock.sleep(_COORDINATOR_PAUSE_S)
 
-    async def _state(self, group: str, topics: Mapping[str, int], members: int) -> GroupState:
+    async def _members(self, group: str) -> int:
+        # One group a question: aiokafka reads the answer to several by the schema of an older
+        # version, and loses the connection over it.
+        [answer] = await self._admin.describe_consumer_groups([self._prefix + group])
+        [described] = answer.to_object()["groups"]
+        return len(described["members"])
+
+    async def _state(self, group: str, topics: Mapping[str, int]) -> GroupState:
         places = [
             TopicPartition(self._prefix + topic, number)
             for topic, count in topics.items()
@@ -94,7 +97,7 @@ class GroupReader:
         }
         return GroupState(
             group=group,
-            members=members,
+            members=await self._members(group),
             lag_records=sum(lag_of(committed, first, end).values()),
             oldest_s=await self._oldest_s(waiting),
         )

@@ -66,6 +66,15 @@ def test_the_environment_comes_first(directory: Path, monkeypatch: pytest.Monkey
     assert settings.handles_port == 28001
 
 
+def test_any_port_is_the_one_that_it_became(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_endpoints(directory, endpoints())
+    monkeypatch.setenv("TITAN_PAYMENTS_PORT", "0")
+
+    assert connected_settings().payments_port == 28002
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"pid": 2**22 - 1}, {"created_s": 1.0}],
