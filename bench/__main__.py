@@ -1,0 +1,132 @@
+"""The command: `python -m bench [--quick] [--json FILE] [--page FILE] [--only PART]...`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import uvloop
+from rich.console import Console
+
+from bench.accept import measure_accept
+from bench.drain import measure_drain
+from bench.figures import Figure
+from bench.latency import TARGETS_MS, measure_latency
+from bench.machine import this_machine
+from bench.meter import Reading
+from bench.place import open_place
+from bench.report import as_json, print_table, write_page
+from bench.resolve import measure_resolve
+from bench.rig import Rig, open_rig
+from runtime.clock import SystemClock
+from titan.terminal import command_group
+
+app: Final[typer.Typer] = command_group("Measure a Titan of its own on this machine.")
+
+
+class Part(StrEnum):
+    """What can be measured."""
+
+    DRAIN = "drain"
+    LATENCY = "latency"
+    RESOLVE = "resolve"
+    ACCEPT = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of everything."""
+
+    people: int
+    backlog: int
+    latency_s: float
+    resolve_s: float
+    accept_s: float
+
+
+FULL: Final = Sizes(people=2_000, backlog=100_000, latency_s=30.0, resolve_s=20.0, accept_s=10.0)
+QUICK: Final = Sizes(people=200, backlog=10_000, latency_s=5.0, resolve_s=5.0, accept_s=3.0)
+
+
+@app.callback(invoke_without_command=True)
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option(help="Small sizes: a minute instead of several.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file as JSON too.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the figures between this page's marks too.")
+    ] = None,
+    only: Annotated[list[Part] | None, typer.Option(help="Only these parts.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes for the stages.")] = 2,
+) -> None:
+    """Start everything in a temporary directory, measure it part by part, and print a table."""
+    console = Console(stderr=True)
+    machine = this_machine(SystemClock().now())
+    console.print(machine.line)
+    sizes = QUICK if quick else FULL
+    figures = uvloop.run(_measure(sizes, only or list(Part), processes, console))
+    print_table(Console(), figures)
+    if json_file is not None:
+        json_file.write_text(as_json(machine, figures), encoding="utf-8")
+    if page is not None:
+        write_page(page, machine, figures)
+
+
+async def _measure(
+    sizes: Sizes, parts: Sequence[Part], processes: int, console: Console
+) -> list[Figure]:
+    """The parts in an order in which none leaves work behind for the next."""
+    figures: list[Figure] = []
+    async with open_place(processes=processes, say=console.print) as place:
+        for name, stages in place.stages.items():
+            console.print(f"{name} runs {', '.join(stages)}")
+        console.print(f"Opening and funding {sizes.people:,} accounts ...")
+        async with open_rig(place, people=sizes.people) as rig:
+            readings: dict[str, Mapping[str, Reading]] = {"start": place.meter.read()}
+            if Part.DRAIN in parts:
+                console.print(f"Draining a backlog of {sizes.backlog:,} payments ...")
+                drained = await measure_drain(rig, sizes.backlog)
+                figures += drained.figures
+                readings["half the backlog drained"] = drained.middle
+            figures += await _measure_edges(rig, sizes, parts, console)
+            readings["end"] = place.meter.read()
+    return [*figures, *_memory(readings)]
+
+
+async def _measure_edges(
+    rig: Rig, sizes: Sizes, parts: Sequence[Part], console: Console
+) -> list[Figure]:
+    figures: list[Figure] = []
+    if Part.LATENCY in parts:
+        for rate_per_s in TARGETS_MS:
+            console.print(f"{rate_per_s} payments/s for {sizes.latency_s:.0f} s ...")
+            figures += await measure_latency(rig, rate_per_s, sizes.latency_s)
+    if Part.RESOLVE in parts:
+        console.print("Resolving handles ...")
+        figures += await measure_resolve(rig, sizes.resolve_s)
+    if Part.ACCEPT in parts:
+        console.print("Accepting payments ...")
+        figures += await measure_accept(rig, sizes.accept_s)
+    return figures
+
+
+def _memory(readings: Mapping[str, Mapping[str, Reading]]) -> list[Figure]:
+    return [
+        Figure(
+            group="resident memory",
+            name=f"{part}, {when}",
+            value=reading[part].resident_bytes / 1e6,
+            unit="MB",
+            shared="everything",
+        )
+        for part in readings["start"]
+        for when, reading in readings.items()
+    ]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,79 @@
+"""Looking at the log from outside: how far topics have come, and when each payment was posted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from runtime.topics import topic_map
+from schemas.payment import PaymentPosted, PaymentRefused
+
+ENDS: Final = (PaymentPosted.TOPIC, PaymentRefused.TOPIC)
+"""Every payment ends on one of these topics."""
+
+_FETCH_MS: Final = 500
+
+Offsets = Mapping[TopicPartition, int]
+
+
+class Log:
+    """A reader without a group, which fetches nothing until it is asked to."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = self._reader()
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Let go of the broker."""
+        await self._consumer.stop()
+
+    async def ends(self) -> Offsets:
+        """The present end of each partition where payments end."""
+        offsets: Offsets = await self._consumer.end_offsets(_partitions(ENDS))
+        return offsets
+
+    async def ended_since(self, start: Offsets) -> int:
+        """How many payments were posted or refused since those ends."""
+        return sum((await self.ends()).values()) - sum(start.values())
+
+    async def ended_at_ms(self, start: Offsets) -> dict[UUID, tuple[str, int]]:
+        """Of each payment since those ends, the topic it ended on and when the broker appended it.
+
+        The time is the broker's clock, which is this machine's, in whole ms since 1970.
+        """
+        left = {place: end - start[place] for place, end in (await self.ends()).items()}
+        found: dict[UUID, tuple[str, int]] = {}
+        consumer = self._reader()
+        await consumer.start()
+        try:
+            consumer.assign([place for place, count in left.items() if count > 0])
+            for place in consumer.assignment():
+                consumer.seek(place, start[place])
+            while any(count > 0 for count in left.values()):
+                for place, records in (await consumer.getmany(timeout_ms=_FETCH_MS)).items():
+                    left[place] -= len(records)
+                    for record in records:
+                        payment_id = UUID(dict(record.headers)["ce_subject"].decode())
+                        # A redelivery tells the same again: the first time counts.
+                        found.setdefault(payment_id, (record.topic, record.timestamp))
+        finally:
+            await consumer.stop()
+        return found
+
+    def _reader(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False
+        )
+
+
+def _partitions(topics: Sequence[str]) -> list[TopicPartition]:
+    return [
+        TopicPartition(name, number)
+        for name in topics
+        for number in range(topic_map()[name].partitions)
+    ]

@@ -1,0 +1,82 @@
+"""Figures for people (a table), for programs (JSON), and for docs/performance.md (Markdown)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Figure
+from bench.machine import Machine
+
+BEGIN: Final = "<!-- figures: written by `python -m bench --page`, do not edit -->"
+END: Final = "<!-- end of figures -->"
+
+
+def print_table(console: Console, figures: Sequence[Figure]) -> None:
+    """One table, a section for each group."""
+    table = Table("what", "value", "unit", "target")
+    for group, members in _grouped(figures).items():
+        table.add_section()
+        table.add_row(f"[bold]{group}[/bold]\n[dim]beside it: {members[0].shared}[/dim]")
+        for figure in members:
+            colour = {True: "green", False: "red", None: "default"}[figure.meets_target]
+            value = f"[{colour}]{_number(figure.value)}[/{colour}]"
+            table.add_row(f"  {figure.name}", value, figure.unit, _target(figure))
+    console.print(table)
+
+
+def as_json(machine: Machine, figures: Sequence[Figure]) -> str:
+    """Everything, for programs."""
+    document = {
+        "machine": machine.model_dump(mode="json"),
+        "figures": [{**asdict(each), "meets_target": each.meets_target} for each in figures],
+    }
+    return json.dumps(document, indent=2)
+
+
+def as_markdown(machine: Machine, figures: Sequence[Figure]) -> str:
+    """A table for each group, under the machine's line."""
+    lines = [f"Measured {machine.line}."]
+    for group, members in _grouped(figures).items():
+        shared = members[0].shared
+        lines += ["", f"**{group}** (beside it: {shared})", ""]
+        lines += ["| what | value | target |", "|---|---:|---:|"]
+        for figure in members:
+            value = f"{_number(figure.value)} {figure.unit}"
+            if figure.meets_target is False:
+                value += " (missed)"
+            lines.append(f"| {figure.name} | {value} | {_target(figure)} |")
+    return "\n".join(lines)
+
+
+def write_page(path: Path, machine: Machine, figures: Sequence[Figure]) -> None:
+    """Put the figures between the page's two marks; the rest of it is a person's."""
+    text = path.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no place for figures: it lacks the marks")
+    path.write_text(
+        f"{head}{BEGIN}\n\n{as_markdown(machine, figures)}\n\n{END}{tail}", encoding="utf-8"
+    )
+
+
+def _grouped(figures: Sequence[Figure]) -> dict[str, list[Figure]]:
+    groups: dict[str, list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(figure.group, []).append(figure)
+    return groups
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+
+
+def _target(figure: Figure) -> str:
+    if figure.target is None:
+        return ""
+    return f"{'>=' if figure.more_is_better else '<='} {figure.target:,.0f}"
