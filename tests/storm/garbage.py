@@ -1,0 +1,149 @@
+"""Records that nobody can understand, of every kind, for any topic of the map."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
+
+from runtime.topics import Topic
+
+EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
+BROKEN_NAME: Final = "a header name that is not UTF-8"
+
+_NAME, _NOT_UTF8 = b"odd-name", b"odd-\xff\xff\xff\xff"
+_CHECKED_FROM: Final = 21
+"""Where the part of a record batch (KIP-98) begins that its CRC covers; the CRC stands before."""
+
+Headers = list[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A record that was put on a topic, and where it lies."""
+
+    kind: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether client libraries can read it at all."""
+        return self.kind != BROKEN_NAME
+
+
+@dataclass(frozen=True)
+class Good:
+    """A record as it should be, to be spoiled."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @classmethod
+    def of(cls, topic: Topic) -> "Good":
+        """The topic's golden example."""
+        example = json.loads((EXAMPLES / topic.name / "v1-minimal.json").read_text("utf-8"))
+        return cls(
+            key=example["key"].encode(),
+            value=json.dumps(example["value"]).encode(),
+            headers=[(name, text.encode()) for name, text in example["headers"].items()],
+        )
+
+    def but(self, **changed: Any) -> "Good":
+        return Good(**({"key": self.key, "value": self.value, "headers": self.headers} | changed))
+
+    def header(self, name: str, value: bytes | None) -> "Good":
+        return self.but(headers=[(each, value if each == name else v) for each, v in self.headers])
+
+    def dated(self, text: str) -> "Good":
+        """With another start of its chain."""
+        assert self.value is not None
+        fields = json.loads(self.value)
+        started = "accepted_at" if "accepted_at" in fields else "requested_at"
+        return self.but(value=json.dumps(fields | {started: text}).encode())
+
+
+KINDS: Final[dict[str, Callable[[Good, Topic], Good]]] = {
+    "noise": lambda good, _: good.but(key=b"\xfe\xff", value=bytes(range(256)), headers=[]),
+    "noise as long as a record may be": lambda good, _: good.but(value=b"\x00\xff" * 115_000),
+    "cut JSON": lambda good, _: good.but(value=(good.value or b"")[:-9]),
+    "deep JSON": lambda good, _: good.but(value=b"[" * 20_000 + b"]" * 20_000),
+    "wrong schema": lambda good, _: good.but(value=b'{"amount_minor": "1000"}'),
+    "no object": lambda good, _: good.but(value=b"17"),
+    "unknown version": lambda good, topic: good.header(
+        "ce_type", topic.name.replace(".v1", ".v99").encode()
+    ),
+    "type of another topic": lambda good, _: good.header("ce_type", b"payment.invented.v1"),
+    "tombstone": lambda good, _: good.but(value=None),
+    "no headers": lambda good, _: good.but(headers=[]),
+    "a header without a value": lambda good, _: good.header("ce_id", None),
+    "a type without a value": lambda good, _: good.header("ce_type", None),
+    "a header that is not UTF-8": lambda good, _: good.header("ce_source", b"\xff\xfe"),
+    "an id that is not UTF-8": lambda good, _: good.header("idempotency_id", b"\xff" * 36),
+    "another key": lambda good, _: good.but(key=b"somebody-else"),
+    "no key": lambda good, _: good.but(key=None),
+    "older than the house": lambda good, _: good.dated("1970-01-01T00:00:00Z"),
+    "after the end of time": lambda good, _: good.dated("9999-12-31T23:59:59-14:00"),
+}
+
+
+async def strew(topics: Sequence[Topic], *, bootstrap: str, chance: random.Random) -> list[Garbage]:
+    """Put one record of each kind on each topic, each on any of its partitions."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        found = await asyncio.gather(
+            *(
+                _put(producer, topic, kind, chance.randrange(topic.partitions))
+                for topic in topics
+                for kind in (*KINDS, BROKEN_NAME)
+            )
+        )
+    finally:
+        await producer.stop()
+    return list(found)
+
+
+async def _put(producer: AIOKafkaProducer, topic: Topic, kind: str, partition: int) -> Garbage:
+    good = Good.of(topic)
+    if kind == BROKEN_NAME:
+        record = good.but(headers=[(_NAME.decode(), b"v")])
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
+        batch._buffer = _with_broken_name(bytes(batch._build()))
+        sent = await producer.send_batch(batch, topic.name, partition=partition)
+    else:
+        record = KINDS[kind](good, topic)
+        sent = await producer.send(
+            topic.name,
+            partition=partition,
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
+        )
+    landed = await sent
+    return Garbage(
+        kind, topic.name, partition, landed.offset, record.key, record.value, record.headers
+    )
+
+
+def _with_broken_name(batch: bytes) -> bytes:
+    """The record batch with a header name that is not UTF-8, and a CRC that fits."""
+    broken = batch.replace(_NAME, _NOT_UTF8)
+    checksum: int = calc_crc32c(broken[_CHECKED_FROM:])
+    crc = checksum.to_bytes(4, "big")
+    return broken[: _CHECKED_FROM - len(crc)] + crc + broken[_CHECKED_FROM:]

@@ -1,0 +1,243 @@
+"""The Titan that the storms hit: one for the run, on a directory and ports of its own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from uuid import UUID, uuid5
+
+import httpx
+import psutil
+
+from runtime.clock import SystemClock
+from runtime.publisher import KafkaPublisher
+from runtime.settings import Settings
+from schemas.account import AccountKind, AccountOpeningRequested, Tier
+from schemas.wire import encode, first_envelope
+from tests.storm.client import Client
+from tests.storm.garbage import Garbage
+from tests.storm.history import History
+from tests.support.waiting import eventually
+from titan.local_titan import LocalTitan
+from titan.servers import EmbeddedServer
+from titan.supervisor import Child
+
+TREASURY: Final = "treasury"
+WALLETS: Final = 40
+FUNDS_MINOR: Final = 50_000
+RECOVERY_S_MAX: Final = 60.0
+
+_PROCESSES: Final = 2
+_USD: Final = {"currency": "USD"}
+_ROOT: Final = UUID("00000000-0000-0000-0000-000000005707")
+
+# Long enough for a killed stage to be back under its name, short enough to see an eviction.
+_SESSION_MS: Final = 6_000
+
+
+@dataclass
+class Storm:
+    """A running Titan, those who pay through it, and what they know."""
+
+    titan: LocalTitan
+    settings: Settings
+    client: Client
+    handles: list[str] = field(default_factory=list)
+    """Of the wallets, each with money in it."""
+    accounts: dict[str, UUID] = field(default_factory=dict)
+    garbage: list[Garbage] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """What the supervisor told, in order."""
+
+    @property
+    def workers(self) -> list[Child]:
+        """The stage processes."""
+        return [child for child in self._children if child.program.mark == "titan.worker"]
+
+    @property
+    def edges(self) -> list[Child]:
+        """The edge processes."""
+        return [child for child in self._children if child.program.mark == "titan.edge"]
+
+    @property
+    def _children(self) -> list[Child]:
+        assert self.titan._supervisor is not None
+        return self.titan._supervisor.children
+
+    def server(self, name: str) -> EmbeddedServer:
+        """One of PostgreSQL, Valkey and Kafka."""
+        assert self.titan._servers is not None
+        [found] = [each for each in self.titan._servers.embedded if each.name == name]
+        return found
+
+    def worker_of(self, stage: str) -> Child:
+        """The process that runs a stage."""
+        [found] = [each for each in self.workers if stage in each.program.arguments]
+        return found
+
+    async def kill_child(self, child: Child) -> None:
+        """kill -9, and wait until the supervisor has it working again."""
+        killed, deaths = child.pid, child.deaths
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        await eventually(lambda: child.deaths > deaths, RECOVERY_S_MAX)
+        await eventually(lambda: self.is_up(child), RECOVERY_S_MAX)
+
+    async def kill_server(self, name: str) -> None:
+        """kill -9, and wait until the supervisor has it answering again."""
+        server = self.server(name)
+        heard = len(self.said)
+        os.kill(server.pid, signal.SIGKILL)
+        await eventually(
+            lambda: any(line.startswith(f"{name} is back") for line in self.said[heard:]),
+            RECOVERY_S_MAX,
+        )
+
+    async def is_up(self, child: Child) -> bool:
+        """Whether a stage process or an edge says that it works."""
+        environment = child.program.environment
+        if child.program.mark == "titan.worker":
+            url = f"http://127.0.0.1:{environment['TITAN_METRICS_PORT']}/health"
+        else:
+            port = environment[f"TITAN_{child.program.name.upper()}_PORT"]
+            url = f"http://127.0.0.1:{port}/ready"
+        try:
+            return (await self.client.http.get(url)).is_success
+        except httpx.HTTPError:
+            return False
+
+
+@asynccontextmanager
+async def open_storm(seed: int) -> AsyncIterator[Storm]:
+    """Start everything; afterwards nothing of it is left, whatever happened in between."""
+    directory = Path(tempfile.mkdtemp(prefix="titan-storm-"))
+    said: list[str] = []
+    settings = Settings(data_directory=directory, handles_port=0, payments_port=0)
+    titan = LocalTitan(
+        settings,
+        processes=_PROCESSES,
+        clock=SystemClock(),
+        say=said.append,
+        progress=said.append,
+    )
+    serving = None
+    try:
+        with _session_of_workers():
+            await titan.start()
+        serving = asyncio.create_task(titan.serve())
+        client = Client(
+            payments_url=titan.payments_url,
+            handles_url=titan.handles_url,
+            history=History(seed),
+        )
+        async with client.http:
+            storm = Storm(titan, settings, client, said=said)
+            await _populate(storm)
+            yield storm
+    finally:
+        if serving is not None:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        try:
+            await titan.stop()
+        finally:
+            titan.kill()
+            shutil.rmtree(directory)
+        assert _left_of(directory) == []
+
+
+@contextmanager
+def _session_of_workers() -> Iterator[None]:
+    """The processes inherit the environment, and so this setting."""
+    name = "TITAN_CONSUMER_SESSION_TIMEOUT_MS"
+    os.environ[name] = str(_SESSION_MS)
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+async def _populate(storm: Storm) -> None:
+    """Open a treasury and the wallets, name them, and fund the wallets: by no other door."""
+    clock = SystemClock()
+    treasury_id = uuid5(_ROOT, TREASURY)
+    request_id = uuid5(treasury_id, "open")
+    event = AccountOpeningRequested(
+        request_id=request_id,
+        requested_at=clock.now(),
+        account_id=treasury_id,
+        client_id="demo",
+        kind=AccountKind.SYSTEM,
+        tier=Tier.SYSTEM,
+        currency="USD",
+    )
+    envelope = first_envelope(
+        event_id=request_id,
+        idempotency_id=request_id,
+        source="tests/storm",
+        now=clock.now(),
+        traceparent=None,
+    )
+    publisher = KafkaPublisher(
+        storm.titan.addresses.kafka_bootstrap, prefix="", settings=storm.settings, role="tests"
+    )
+    await publisher.start()
+    try:
+        await publisher.publish([encode(event, envelope)], deadline_s=10)
+    finally:
+        await publisher.stop()
+    storm.accounts[TREASURY] = treasury_id
+    await claim(storm, TREASURY)
+    storm.handles = [f"person{number:02d}" for number in range(WALLETS)]
+    await asyncio.gather(*(_open_wallet(storm, handle) for handle in storm.handles))
+
+
+async def _open_wallet(storm: Storm, handle: str) -> None:
+    await open_account(storm, handle)
+    await claim(storm, handle)
+    await storm.client.pay(storm.client.history.intend(TREASURY, handle, FUNDS_MINOR))
+
+
+async def open_account(storm: Storm, handle: str) -> None:
+    """A wallet of its own for a handle that is yet to be claimed."""
+    client = storm.client
+    # The key of the request derives from its address, and so does the account.
+    answer = await client.send("POST", f"{client.payments_url}/accounts?of={handle}", json=_USD)
+    storm.accounts[handle] = UUID(answer.json()["id"])
+
+
+async def claim(storm: Storm, handle: str) -> None:
+    """Let the handle name its account; a refused claim is asked again, until the account stands."""
+    client = storm.client
+
+    async def is_named() -> bool:
+        body = {
+            "handle": handle,
+            "account_id": str(storm.accounts[handle]),
+            "display_name": handle.title(),
+        }
+        await client.send("POST", f"{client.handles_url}/handles?at={time.time()}", json=body)
+        sight = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={handle}")
+        return sight.is_success
+
+    await eventually(is_named, RECOVERY_S_MAX)
+
+
+def _left_of(directory: Path) -> list[str]:
+    """Processes that still have the directory in their command line or environment."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), *process.environ().values()]
+            if process.status() != psutil.STATUS_ZOMBIE and str(directory) in " ".join(words):
+                left.append(f"{process.pid} {' '.join(process.cmdline())}")
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return left
