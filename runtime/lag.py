@@ -63,6 +63,7 @@ class LagReader:
         self._prefix = prefix
         self._admin: AIOKafkaAdminClient | None = None
         self._consumer: AIOKafkaConsumer | None = None
+        self._connecting: asyncio.Task[None] | None = None
 
     async def read(self) -> Lag:
         """The lag of every group; Unavailable if the broker does not answer in time."""
@@ -74,7 +75,10 @@ class LagReader:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
 
     async def close(self) -> None:
-        """Let go of the broker."""
+        """Let go of the broker. Takes as long as a connection that is being made."""
+        if self._connecting is not None:
+            await asyncio.gather(self._connecting, return_exceptions=True)
+            self._connecting = None
         admin, self._admin = self._admin, None
         consumer, self._consumer = self._consumer, None
         for client in (admin and admin.close, consumer and consumer.stop):
@@ -118,20 +122,31 @@ class LagReader:
         ]
 
     async def _clients(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(
-                bootstrap_servers=self._bootstrap, request_timeout_ms=_REQUEST_MS_MAX
-            )
-            await self._admin.start()
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                group_id=None,
-                enable_auto_commit=False,
-                request_timeout_ms=_REQUEST_MS_MAX,
-            )
-            await self._consumer.start()
+        if self._connecting is not None or self._consumer is None:
+            # A task of its own: the library leaves the socket of a connection that is cut short.
+            if self._connecting is None:
+                self._connecting = asyncio.create_task(self._connect())
+            try:
+                await asyncio.shield(self._connecting)
+            finally:
+                if self._connecting.done():
+                    self._connecting = None
+        assert self._admin is not None
+        assert self._consumer is not None
         return self._admin, self._consumer
+
+    async def _connect(self) -> None:
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._bootstrap, request_timeout_ms=_REQUEST_MS_MAX
+        )
+        await self._admin.start()
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            request_timeout_ms=_REQUEST_MS_MAX,
+        )
+        await self._consumer.start()
 
 
 class LagSampler:

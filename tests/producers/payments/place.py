@@ -1,0 +1,149 @@
+"""The Payment Router on real servers, with topics and a database of the test's own."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faststream import FastStream
+from starlette.requests import Request
+
+from consumers.account_opening.app import build as build_account_opening
+from consumers.payment_projection.app import build as build_projection
+from producers.payments.app import make_app
+from projections.payments import read_payment
+from runtime.app import stage_app
+from runtime.database import Database
+from runtime.http.caller import Caller
+from runtime.publisher import KafkaPublisher, MemoryPublisher
+from runtime.settings import Settings
+from runtime.topics import topic_map
+from schemas.event import Event
+from schemas.payment import PaymentRequested
+from schemas.wire import encode, first_envelope
+from tests.producers.payments.router import Router
+from tests.support.asgi import running
+from tests.support.waiting import eventually
+
+REQUESTED = PaymentRequested.TOPIC
+
+
+async def client_of(request: Request) -> Caller:
+    """The client that the test names; demo if it names none."""
+    return Caller(request.headers.get("test-client", "demo"))
+
+
+@dataclass
+class Place:
+    """Servers, and topics of this test's own."""
+
+    settings: Settings
+
+    @asynccontextmanager
+    async def router(self, **changes: Any) -> AsyncIterator[Router]:
+        """An edge process of its own, with some settings changed."""
+        settings = self.settings.model_copy(update=changes)
+        async with running(make_app(settings, authenticator=client_of)) as app:
+            yield Router(app, MemoryPublisher())
+
+    @asynccontextmanager
+    async def projection(self) -> AsyncIterator[None]:
+        """The projection keeps up while the block runs."""
+        async with self._stage(stage_app("payment_projection", build_projection, self.settings)):
+            yield
+
+    @asynccontextmanager
+    async def account_opening(self) -> AsyncIterator[None]:
+        """Accounts are opened while the block runs."""
+        app = stage_app("account_opening", build_account_opening, self.settings)
+        async with self._stage(app):
+            yield
+
+    @asynccontextmanager
+    async def _stage(self, app: FastStream) -> AsyncIterator[None]:
+        await app.start()
+        try:
+            yield
+        finally:
+            await app.stop()
+
+    async def requested(self, payment_id: str) -> list[str]:
+        """The event id of each payment.requested record of this payment."""
+        headers = [dict(record.headers) for record in await self._records()]
+        return [
+            attributes["ce_id"].decode()
+            for attributes in headers
+            if attributes["ce_subject"].decode() == payment_id
+        ]
+
+    async def _records(self) -> list[Any]:
+        """All payment.requested records so far."""
+        name = self.settings.topic_prefix + REQUESTED
+        partitions = [
+            TopicPartition(name, number) for number in range(topic_map()[REQUESTED].partitions)
+        ]
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            records: list[Any] = []
+            while len(records) < sum(ends.values()):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    records += batch
+            return records
+        finally:
+            await consumer.stop()
+
+    async def projected(self, payment_id: str, *, client_id: str = "demo") -> None:
+        """Return once the projection has the payment."""
+        async with self.database() as database:
+
+            async def is_there() -> bool:
+                async with database.connection() as connection:
+                    found = await read_payment(connection, UUID(payment_id), client_id=client_id)
+                return found is not None
+
+            await eventually(is_there)
+
+    async def publish(self, *events: Event, at: datetime) -> None:
+        """Put events on their topics, as a stage would."""
+        async with AsyncExitStack() as stack:
+            publisher = self._publisher()
+            await publisher.start()
+            stack.push_async_callback(publisher.stop)
+            messages = []
+            for event in events:
+                event_id = uuid5(event.subject, event.TOPIC)
+                envelope = first_envelope(
+                    event_id=event_id,
+                    idempotency_id=event_id,
+                    source="tests",
+                    now=at,
+                    traceparent=None,
+                )
+                messages.append(encode(event, envelope))
+            await publisher.publish(messages, deadline_s=10)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """A connection pool of the test's own."""
+        assert self.settings.postgres_dsn is not None
+        dsn = self.settings.postgres_dsn.get_secret_value()
+        database = await Database.connect(dsn, name="tests")
+        yield database
+        await database.close()
+
+    def _publisher(self) -> KafkaPublisher:
+        assert self.settings.kafka_bootstrap is not None
+        return KafkaPublisher(
+            self.settings.kafka_bootstrap,
+            prefix=self.settings.topic_prefix,
+            settings=self.settings,
+            role="tests",
+        )
