@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     )
     handles_port: int = Field(8001, ge=0, le=65535, description="port of Handle Resolution")
     payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
+    handles_url: str | None = Field(
+        None, description="where commands find Handle Resolution; unset: bind_host and its port"
+    )
+    payments_url: str | None = Field(
+        None, description="where commands find the Payment Router; unset: bind_host and its port"
+    )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="port of a stage process's /metrics and /health; 0: none"
     )

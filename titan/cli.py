@@ -10,19 +10,22 @@ from titan import (
     doctor_command,
     migrate_command,
     pay_command,
+    sample_command,
     schemas_command,
     topics_command,
     up_command,
     watch_command,
 )
-from titan.terminal import command_group
+from titan.terminal import command_group, quiet_libraries
 
 app: Final[typer.Typer] = command_group("Titan: real-time payments as an event-driven pipeline.")
 
+app.callback()(quiet_libraries)
 app.command("up")(up_command.up)
 app.command("pay")(pay_command.pay)
 app.command("watch")(watch_command.watch)
 app.command("doctor")(doctor_command.doctor)
+app.command("sample-data")(sample_command.sample_data)
 app.command("migrate")(migrate_command.migrate_database)
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")

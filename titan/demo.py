@@ -66,13 +66,14 @@ class Demonstration:
         }
 
 
-async def demonstrate(
-    client: EdgeClient, *, settings: Settings, bootstrap: str, clock: Clock
-) -> Demonstration:
+async def demonstrate(client: EdgeClient, *, settings: Settings, clock: Clock) -> Demonstration:
     """Pay, and watch the payment in the log until it ends; Unavailable if it does not."""
     people = [await client.resolve(handle) for handle in (PAYER, PAYEE)]
     before = [await client.account(person.account_id) for person in people]
-    follower = Follower(payment_topics(), bootstrap=bootstrap, prefix=settings.topic_prefix)
+    assert settings.kafka_bootstrap is not None
+    follower = Follower(
+        payment_topics(), bootstrap=settings.kafka_bootstrap, prefix=settings.topic_prefix
+    )
     try:
         await follower.start()
         began_s = clock.monotonic_s()

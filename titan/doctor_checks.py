@@ -17,6 +17,7 @@ from runtime.dead_letter_log import REDRIVE_GROUP, dead_letter_topics
 from runtime.selfcheck import Finding, database_findings, setting_findings, topic_findings
 from runtime.settings import Settings
 from runtime.topics import topic_map
+from titan.edge_client import edge_urls
 from titan.endpoints import Endpoints
 from titan.group_state import GroupReader, GroupState
 from titan.servers import kafka, postgres, valkey
@@ -163,12 +164,9 @@ def letters_line(state: GroupState) -> Line:
 
 
 async def _edges(place: Place) -> list[Line]:
-    settings = place.settings
+    handles_url, payments_url = edge_urls(place.settings)
     return await _ask_all(
-        {
-            "edge handles": f"http://{settings.bind_host}:{settings.handles_port}/health",
-            "edge payments": f"http://{settings.bind_host}:{settings.payments_port}/health",
-        }
+        {"edge handles": f"{handles_url}/health", "edge payments": f"{payments_url}/health"}
     )
 
 

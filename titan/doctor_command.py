@@ -1,7 +1,6 @@
 """`titan doctor`: what runs, in which versions, how far behind, and what is wrong."""
 
 import asyncio
-import logging
 
 import typer
 
@@ -14,8 +13,6 @@ from titan.terminal import CHECK_FAILED, JsonOption, say_json, say_table
 def doctor(*, as_json: JsonOption = False) -> None:
     """Look at everything; exit 1 if something fails."""
     settings = connected_settings()
-    # The client library's own lines about a broker that is down say less than ours.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     place = Place(settings, read_endpoints(settings.data_directory), SystemClock())
     lines = asyncio.run(examine(place))
     if as_json:

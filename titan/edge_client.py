@@ -59,6 +59,15 @@ class AccountSeen:
     currency: str
 
 
+def edge_urls(settings: Settings) -> tuple[str, str]:
+    """Where Handle Resolution and the Payment Router answer."""
+    host = settings.bind_host
+    return (
+        settings.handles_url or f"http://{host}:{settings.handles_port}",
+        settings.payments_url or f"http://{host}:{settings.payments_port}",
+    )
+
+
 class EdgeClient:
     """Asks Handle Resolution and the Payment Router; use as an async context manager.
 
@@ -68,16 +77,11 @@ class EdgeClient:
     def __init__(
         self, settings: Settings, *, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        host = settings.bind_host
-        self.handles_url = f"http://{host}:{settings.handles_port}"
-        self.payments_url = f"http://{host}:{settings.payments_port}"
+        self.handles_url, self.payments_url = edge_urls(settings)
         self._clock = clock
-        # A proxy of the environment would see payments of a demo that promised to stay here.
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(limits.WAIT_S_MAX + _MARGIN_S, connect=_CONNECT_S_MAX),
-            trust_env=False,
-            transport=transport,
-        )
+        self.handles = _http(self.handles_url, transport)
+        """Plain HTTP to Handle Resolution, with this client's bounds; `payments` likewise."""
+        self.payments = _http(self.payments_url, transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,13 +92,12 @@ class EdgeClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._http.aclose()
+        await self.handles.aclose()
+        await self.payments.aclose()
 
     async def resolve(self, handle: str) -> HandleSeen:
         """Whom the handle names; Invalid (not_found) if nobody."""
-        answer = await self._ask(
-            "GET", f"{self.handles_url}/handles/resolve", params={"handle": handle}
-        )
+        answer = await self._ask(self.handles, "GET", "/handles/resolve", params={"handle": handle})
         return HandleSeen(
             handle=answer["handle"],
             account_id=UUID(answer["account_id"]),
@@ -104,7 +107,7 @@ class EdgeClient:
 
     async def account(self, account_id: UUID) -> AccountSeen:
         """What the account holds."""
-        answer = await self._ask("GET", f"{self.payments_url}/accounts/{account_id}")
+        answer = await self._ask(self.payments, "GET", f"/accounts/{account_id}")
         return AccountSeen(
             account_id=account_id,
             balance_minor=answer["balance"],
@@ -114,7 +117,7 @@ class EdgeClient:
     async def payment(self, payment_id: UUID, *, wait_s: int = 0) -> PaymentSeen:
         """The payment as it stands, or after its next step if that comes within `wait_s`."""
         answer = await self._ask(
-            "GET", f"{self.payments_url}/payments/{payment_id}", headers=_prefer(wait_s)
+            self.payments, "GET", f"/payments/{payment_id}", headers=_prefer(wait_s)
         )
         return _payment(answer)
 
@@ -142,8 +145,9 @@ class EdgeClient:
         while True:
             try:
                 answer = await self._ask(
+                    self.payments,
                     "POST",
-                    f"{self.payments_url}/payments",
+                    "/payments",
                     headers={"Idempotency-Key": key},
                     json=body,
                 )
@@ -155,28 +159,42 @@ class EdgeClient:
             else:
                 return _payment(answer)
 
-    async def _ask(self, method: str, url: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own options
+    async def _ask(
+        self,
+        http: httpx.AsyncClient,
+        method: str,
+        path: str,
+        **request: Any,  # noqa: ANN401 - httpx's own options
+    ) -> dict[str, Any]:
         try:
-            answer = await self._http.request(method, url, **request)
+            answer = await http.request(method, path, **request)
         except httpx.ConnectError as error:
-            edge = url.split("/", 3)[2]
             raise Unavailable(
-                f"no edge answers at {edge}: start Titan with `make run`, or set "
-                "TITAN_HANDLES_PORT and TITAN_PAYMENTS_PORT"
+                f"no edge answers at {http.base_url}: start Titan with `make run`, or set "
+                "TITAN_HANDLES_URL and TITAN_PAYMENTS_URL"
             ) from error
         except httpx.HTTPError as error:
-            raise Unknown(f"{url}: {type(error).__name__}") from error
+            raise Unknown(f"{method} {http.base_url}{path}: {type(error).__name__}") from error
+        what = f"{method} {answer.url}: {answer.status_code}"
         try:
             content: dict[str, Any] = answer.json()
         except ValueError as error:
-            raise Unavailable(f"{url}: {answer.status_code}, and no JSON") from error
-        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or (
-            answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        ):
-            raise Unavailable(f"{url}: {answer.status_code} {content.get('detail')}")
+            raise Unavailable(f"{what}, and no JSON") from error
+        if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Unavailable(f"{what} {content.get('detail')}")
         if answer.is_error:
             raise Invalid(str(content.get("code")), str(content.get("detail")))
         return content
+
+
+def _http(base_url: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=httpx.Timeout(limits.WAIT_S_MAX + _MARGIN_S, connect=_CONNECT_S_MAX),
+        # A proxy of the environment would see payments of a demo that promised to stay here.
+        trust_env=False,
+        transport=transport,
+    )
 
 
 def _prefer(wait_s: int) -> dict[str, str]:

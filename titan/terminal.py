@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final
 
+import structlog
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -68,6 +69,19 @@ def say(line: str) -> None:
 def say_json(value: object) -> None:
     """One JSON document; dates and ids as text."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def quiet_libraries() -> None:
+    """Leave the screen to the command: libraries and our own shell are heard only when grave.
+
+    A broker that is away makes its client write a line for each attempt; the command says it once.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def say_json_line(value: object) -> None:

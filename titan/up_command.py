@@ -12,10 +12,16 @@ import typer
 from domain.errors import TitanError
 from runtime.clock import Clock, SystemClock
 from runtime.settings import Profile, Settings
-from titan.demo import Demonstration, demonstrate, say_demonstration, say_what_to_try
+from titan.demo import (
+    Demonstration,
+    demonstrate,
+    say_demonstration,
+    say_what_to_try,
+)
 from titan.edge_client import EdgeClient
 from titan.endpoints import connected_settings
 from titan.local_titan import LocalTitan
+from titan.sample_command import line_of, load_people
 from titan.terminal import BAD_INPUT, CHECK_FAILED, JsonOption, fail, say, say_json_line
 
 INTERRUPTED: Final = 130
@@ -114,9 +120,15 @@ class Run:
         await self._titan.start()
         serving = asyncio.create_task(self._titan.serve())
         try:
-            status = await self._show() if demo else 0
+            shown = await self._show() if demo else None
             if once:
-                return status
+                return 0 if shown is not None and shown.is_posted else CHECK_FAILED
+            if shown is not None and not self._as_json:
+                say_what_to_try(
+                    handles_url=self._titan.handles_url,
+                    payments_url=self._titan.payments_url,
+                    payment_id=shown.payment_id,
+                )
             self._say_progress("Ctrl-C stops everything")
             return await self._serve(serving)
         finally:
@@ -133,33 +145,22 @@ class Run:
         # Whoever stops what only waited to be stopped has not cut anything short.
         return 0
 
-    async def _show(self) -> int:
+    async def _show(self) -> Demonstration | None:
+        """Load, pay and say what happened; None if it could not be shown."""
         settings = connected_settings()
-        assert settings.kafka_bootstrap is not None
         try:
+            loaded = await load_people(settings, clock=self._clock, shown=not self._as_json)
+            self._say_progress(line_of(loaded))
             async with EdgeClient(settings, clock=self._clock) as client:
-                shown = await demonstrate(
-                    client,
-                    settings=settings,
-                    bootstrap=settings.kafka_bootstrap,
-                    clock=self._clock,
-                )
+                shown = await demonstrate(client, settings=settings, clock=self._clock)
         except TitanError as error:
             self._say_mishap(str(error))
-            return CHECK_FAILED
-        self._say_shown(shown)
-        return 0 if shown.is_posted else CHECK_FAILED
-
-    def _say_shown(self, shown: Demonstration) -> None:
+            return None
         if self._as_json:
             say_json_line({"demonstration": shown.as_json()})
-            return
-        say_demonstration(shown)
-        say_what_to_try(
-            handles_url=self._titan.handles_url,
-            payments_url=self._titan.payments_url,
-            payment_id=shown.payment_id,
-        )
+        else:
+            say_demonstration(shown)
+        return shown
 
     def _say_progress(self, line: str) -> None:
         self._say("progress", line)

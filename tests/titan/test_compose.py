@@ -28,6 +28,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 STAGES = {name: service for name, service in OURS.items() if name.startswith("stage-")}
+ONE_SHOT = ("setup", "sample-data")
 SEED_EDGES = {"handle-resolution": ("handles", 8001), "payment-router": ("payments", 8002)}
 STAGES_OF_DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").split("\nFROM ")
 
@@ -143,7 +144,7 @@ def test_a_service_is_asked_for_its_health_where_it_answers(
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_that_stays_has_a_health_check(name: str) -> None:
-    assert "healthcheck" in SERVICES[name] or name == "setup"
+    assert "healthcheck" in SERVICES[name] or name in ONE_SHOT
 
 
 @pytest.mark.parametrize("name", [*SEED_EDGES, *STAGES])
@@ -154,14 +155,25 @@ def test_nothing_starts_before_servers_tables_and_topics_are_there(name: str) ->
     assert waits["kafka"] == waits["postgres"] == "service_healthy"
 
 
-def test_setup_runs_commands_that_exist() -> None:
-    script = OURS["setup"]["command"][-1]
+def test_what_runs_once_are_commands_that_exist() -> None:
     root: Any = typer.main.get_command(app)
+    lines = [
+        *OURS["setup"]["command"][-1].split(" && "),
+        " ".join(OURS["sample-data"]["command"]),
+    ]
 
-    for line in script.split(" && "):
+    for line in lines:
         command = root
         for word in line.removeprefix("python -m titan ").split():
             command = command.commands[word]
+
+
+def test_commands_in_a_container_find_the_edges() -> None:
+    for service in OURS.values():
+        handles = urlsplit(service["environment"]["TITAN_HANDLES_URL"])
+        payments = urlsplit(service["environment"]["TITAN_PAYMENTS_URL"])
+        assert (handles.hostname, handles.port) == ("handle-resolution", 8001)
+        assert (payments.hostname, payments.port) == ("payment-router", 8002)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -215,7 +227,9 @@ def test_the_image_has_every_package_and_file_that_the_code_reads() -> None:
         if line.startswith("!")
     }
 
-    assert packages | {"topics.yaml", "limits.yaml", "migrations"} <= copied
+    data = {path.name for path in ROOT.glob("*.yaml")} | {"migrations"}
+
+    assert packages | data <= copied
     assert all((ROOT / source).exists() for source in copied)
     assert {source.split("/")[0] for source in copied} | {"requirements"} == allowed
 
