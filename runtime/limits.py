@@ -152,6 +152,12 @@ QUICK_ANSWER_S: Final = 600
 SIGHT_S: Final = 300
 """A handle's entry in the cache lives half of this to all of it, so that not all expire at once."""
 
+NEAR_SIGHT_S: Final = 60
+"""A handle that an edge process keeps in its own memory is read anew after half of this to all."""
+
+NEAR_SIGHTS_MAX: Final = 10_000
+"""Handles that one edge process keeps in its own memory: some 5 MB."""
+
 UNCLAIMED_SIGHT_S: Final = 5
 """An entry for a handle that nobody claimed lives so short: anybody can ask for any number."""
 

@@ -13,6 +13,7 @@ from domain.directory import HandleEntry
 from domain.errors import Unavailable
 from producers.handles.cached import CachedSights
 from producers.handles.lookup import Lookup
+from producers.handles.near import NearSights
 from producers.handles.requests import PendingRequests, Requests
 from projections import directory
 from projections.directory import DirectoryChange
@@ -54,7 +55,8 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[HandlesEdge]:
             return await directory.read_handles(connection, handles)
 
     cached = CachedSights(resources.cache, clock=clock)
-    lookup = Lookup(load_handles, cached, clock=clock)
+    near = NearSights(limits.NEAR_SIGHTS_MAX, clock=clock)
+    lookup = Lookup(load_handles, cached, near, clock=clock)
     tail = Tail(
         lambda: Follower(
             topic_map().tailed_by(ROOM),
@@ -62,11 +64,12 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[HandlesEdge]:
             prefix=settings.topic_prefix,
             wait_ms=limits.TAIL_WAIT_MS,
         ),
-        on_start=cached.distrust,
+        on_start=lookup.distrust,
         on_events=lookup.on_events,
         clock=clock,
     )
     cached.follow(tail)
+    near.follow(tail)
     pending = PendingRequests(resources.cache)
     requests = Requests(
         resources, decisions=changes.feed(directory.CHANNEL, load_changes), pending=pending

@@ -1,4 +1,4 @@
-"""Look handles up: cache, else database; together with all who ask in the same moment.
+"""Look handles up: this process, else the cache, else the database; each with many at once.
 
 Requests of one turn of the event loop share one question to the cache and one to the database,
 and whoever asks for a handle that is being looked up already waits for that answer.
@@ -6,12 +6,13 @@ and whoever asks for a handle that is being looked up already waits for that ans
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.directory import HandleEntry
 from domain.errors import Unavailable
 from producers.handles.cached import CachedSights
+from producers.handles.near import NearSights
 from producers.handles.sight import Sight, sight_of
 from runtime import limits, metrics
 from runtime.clock import Clock
@@ -38,9 +39,10 @@ class _Flight:
 class Lookup:
     """Answers what handles name. Never older than the database, or than the tail is fresh."""
 
-    def __init__(self, load: Load, cached: CachedSights, *, clock: Clock) -> None:
+    def __init__(self, load: Load, cached: CachedSights, near: NearSights, *, clock: Clock) -> None:
         self._load = load
         self._cached = cached
+        self._near = near
         self._clock = clock
         self._flights: dict[str, _Flight] = {}
         self._boarding: dict[str, _Flight] = {}
@@ -48,6 +50,10 @@ class Lookup:
 
     async def sight(self, handle: str) -> Sight:
         """What the handle names; Unavailable if neither cache nor database answers."""
+        sight = self._near.get(handle)
+        if sight is not None:
+            (_HIT if sight.target is not None else _NEGATIVE).inc()
+            return sight
         flight = self._flights.get(handle)
         if flight is None or (
             self._clock.monotonic_s() - flight.began_s > limits.LOOKUP_JOIN_S_MAX
@@ -77,11 +83,23 @@ class Lookup:
         """Wait for what is under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def distrust(self) -> None:
+        """Changes may have been missed: nothing kept until now is believed any more."""
+        self._flights.clear()
+        self._near.clear()
+        self._cached.distrust()
+
     async def _changed(self, sights: Mapping[str, Sight]) -> None:
-        for handle in sights:
-            # What is under way may have read what stood before: nobody joins it any more.
-            self._flights.pop(handle, None)
+        self._overtake(sights)
         await self._cached.write_changed(sights)
+        # Again, for those who have read the cache while it was being written.
+        self._overtake(sights)
+
+    def _overtake(self, handles: Iterable[str]) -> None:
+        """Let nobody join or keep what may have read what stood before a change."""
+        for handle in handles:
+            self._flights.pop(handle, None)
+            self._near.forget(handle)
 
     def _board(self, handle: str) -> _Flight:
         loop = asyncio.get_running_loop()
@@ -145,9 +163,14 @@ class Lookup:
 
     def _land(self, flights: Mapping[str, _Flight], sights: Mapping[str, Sight]) -> None:
         for handle, sight in sights.items():
-            flights[handle].sight.set_result(sight)
-            self._forget(handle, flights[handle])
+            flight = flights[handle]
+            flight.sight.set_result(sight)
+            if self._forget(handle, flight):
+                self._near.put(handle, sight)
 
-    def _forget(self, handle: str, flight: _Flight) -> None:
-        if self._flights.get(handle) is flight:
-            del self._flights[handle]
+    def _forget(self, handle: str, flight: _Flight) -> bool:
+        """End a flight; whether it was still the newest, and no change had overtaken it."""
+        if self._flights.get(handle) is not flight:
+            return False
+        del self._flights[handle]
+        return True

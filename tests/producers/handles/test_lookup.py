@@ -1,127 +1,26 @@
 """The look-up before a real Valkey: never stale, whatever is erased, late, stopped or restored."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import redis.asyncio
 
-from domain.directory import HandleEntry, HandleTarget
 from domain.errors import Unavailable
-from producers.handles.cached import CachedSights
-from producers.handles.lookup import Lookup
-from producers.handles.sight import NOBODY, Sight, sight_of
+from producers.handles.sight import NOBODY, Sight
 from runtime import limits
-from runtime.cache import Cache
-from runtime.clock import SystemClock
-from schemas.handle import HandleClaimed, HandleReleased
-from tests.support.events import ALICE, BOB
-from tests.support.memory_stage import NOW
+from tests.producers.handles.look_up import Directory, Place, Switch, look_up_at
 from tests.support.waiting import eventually
 from titan.servers import Valkey
 
 pytestmark = pytest.mark.real
 
 
-@dataclass
-class Directory:
-    """The table, with its queries counted and held up on demand."""
-
-    entries: dict[str, HandleEntry] = field(default_factory=dict)
-    queries: list[list[str]] = field(default_factory=list)
-    answers: asyncio.Event = field(default_factory=asyncio.Event)
-    is_down: bool = False
-
-    def __post_init__(self) -> None:
-        self.answers.set()
-
-    def put(
-        self, handle: str, version: int, *, released: bool = False
-    ) -> HandleClaimed | HandleReleased:
-        """Let a handle stand; the event that says so."""
-        account_id = (ALICE, BOB)[version % 2]
-        target = None if released else HandleTarget(account_id, "USD", "c2VhbGVk")
-        self.entries[handle] = HandleEntry(handle, version, "demo", target, NOW)
-        common = {
-            "request_id": ALICE,
-            "requested_at": NOW,
-            "handle": handle,
-            "fingerprint": "0" * 64,
-            "client_id": "demo",
-            "version": version,
-        }
-        if released:
-            return HandleReleased.model_validate(common)
-        return HandleClaimed.model_validate(
-            common
-            | {"account_id": account_id, "currency": "USD", "display_name_sealed": "c2VhbGVk"}
-        )
-
-    def sight(self, handle: str) -> Sight:
-        return sight_of(self.entries.get(handle))
-
-    async def load(self, handles: Sequence[str]) -> Mapping[str, HandleEntry]:
-        self.queries.append(list(handles))
-        seen = {handle: self.entries[handle] for handle in handles if handle in self.entries}
-        await self.answers.wait()
-        if self.is_down:
-            raise Unavailable("the directory is down")
-        return seen
-
-
-@dataclass
-class Switch:
-    """A tail that is fresh when the test says so."""
-
-    is_fresh: bool = True
-
-
-@dataclass
-class Place:
-    valkey: Valkey
-    directory: Directory
-    tail: Switch
-    cached: CachedSights
-    lookup: Lookup
-    redis: redis.asyncio.Redis
-
-    async def is_cached(self, handle: str) -> bool:
-        """Whether a look-up is answered without a query."""
-        before = len(self.directory.queries)
-        await self.lookup.sight(handle)
-        return len(self.directory.queries) == before
-
-
-@pytest.fixture
-async def valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
-    server = Valkey(tmp_path)
-    await server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
 async def place(valkey: Valkey) -> AsyncIterator[Place]:
-    directory, tail = Directory(), Switch()
-    async for place in _place(valkey, directory, tail):
+    async with look_up_at(valkey, Directory(), Switch()) as place:
         yield place
-
-
-async def _place(valkey: Valkey, directory: Directory, tail: Switch) -> AsyncIterator[Place]:
-    clock = SystemClock()
-    cache = Cache.at(valkey.url, prefix="tests:", clock=clock)
-    cached = CachedSights(cache, clock=clock)
-    cached.follow(tail)
-    lookup = Lookup(directory.load, cached, clock=clock)
-    client = redis.asyncio.Redis.from_url(valkey.url)
-    yield Place(valkey, directory, tail, cached, lookup, client)
-    await lookup.close()
-    await cache.close()
-    await client.aclose()
 
 
 async def test_a_second_look_up_needs_no_query(place: Place) -> None:
@@ -273,7 +172,7 @@ async def test_changes_that_may_have_been_missed_make_every_entry_void_for_every
     place.directory.put("alice", 1)
     await place.lookup.sight("alice")
     await eventually(lambda: place.is_cached("alice"))
-    async for other in _place(place.valkey, place.directory, Switch()):
+    async with look_up_at(place.valkey, place.directory, Switch()) as other:
         # The other process has just begun: it does not know what was missed before.
         place.directory.put("alice", 2)
         assert (await other.lookup.sight("alice")).version == 2
@@ -347,30 +246,3 @@ async def test_the_error_of_a_query_reaches_all_who_wait_and_nobody_later(place:
 
     place.directory.is_down = False
     assert await place.lookup.sight("alice") == NOBODY
-
-
-async def test_nobody_sees_an_older_version_than_was_written_through(place: Place) -> None:
-    chance = random.Random(7)
-    floor: dict[str, int] = {}
-    handles = ["alice", "bob", "carol"]
-    is_over = False
-
-    async def read() -> None:
-        while not is_over:
-            handle = chance.choice(handles)
-            at_least = floor.get(handle, 0)
-            assert (await place.lookup.sight(handle)).version >= at_least
-            await asyncio.sleep(0)
-
-    readers = [asyncio.create_task(read()) for _ in range(8)]
-    for turn in range(400):
-        handle = chance.choice(handles)
-        change = place.directory.put(handle, floor.get(handle, 0) + 1)
-        await place.lookup.on_events([change])
-        floor[handle] = change.version
-        if turn % 40 == 0:
-            await place.redis.flushall()
-        if turn % 70 == 0:
-            place.cached.distrust()
-    is_over = True
-    await asyncio.gather(*readers)
