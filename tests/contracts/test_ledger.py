@@ -235,6 +235,9 @@ async def test_an_account_is_read_page_by_page_while_money_moves(place: Place) -
     assert read[0] == AccountEntry(7, sent[6].posting_id, 7, 28, NOW + timedelta(minutes=6))
     assert read[-1] == AccountEntry(1, sent[0].posting_id, 1, 1, NOW)
     assert await place.reader.entries(uuid4(), limit=3) == []
+    everything = await place.reader.entries(bob, limit=100)
+    assert await place.reader.entries(bob, before_sequence=1_000, limit=100) == everything
+    assert await place.reader.entries(bob, before_sequence=1, limit=100) == []
 
 
 async def test_postings_are_read_as_they_were_answered(place: Place) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from domain.account import NO_MINIMUM_MINOR, AccountOpening
+from domain.account import NO_MINIMUM_MINOR, AccountOpening, Opened
 from domain.errors import Defect, Unavailable
 from domain.hold import Capture, Ended, HoldEnd
 from domain.posting import Posted, Posting
@@ -40,8 +40,9 @@ async def onlooker(database_dsn: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-async def someone_waits(onlooker: Connection) -> bool:
-    return bool(await onlooker.fetchval(WAITING))
+async def some_wait(onlooker: Connection, number: int = 1) -> bool:
+    """Whether so many wait for what others have locked."""
+    return bool(await onlooker.fetchval(WAITING) == number)
 
 
 async def test_units_that_name_accounts_in_opposite_order_do_not_deadlock(place: Place) -> None:
@@ -71,7 +72,7 @@ async def test_a_zombie_that_posts_the_same_ids_gets_the_first_result(
         first = await place.ledger.post(batch, unit=unit)
         place.time.pass_by(minutes=1)
         zombie = asyncio.create_task(place.post(*batch[::-1]))
-        await eventually(partial(someone_waits, onlooker))
+        await eventually(partial(some_wait, onlooker))
     assert await zombie == first[::-1]
     assert await place.balances_minor(alice, bob) == [40, 60]
 
@@ -87,7 +88,7 @@ async def test_of_two_contents_under_one_id_at_once_one_is_recorded(
     async with place.units.begin() as unit:
         await place.ledger.post([sent], unit=unit)
         later = asyncio.create_task(place.post(other))
-        await eventually(partial(someone_waits, onlooker))
+        await eventually(partial(some_wait, onlooker))
     with pytest.raises(Unavailable):
         await later
     with pytest.raises(Defect):
@@ -115,16 +116,24 @@ async def test_a_hold_that_is_captured_voided_and_expired_at_once_ends_once(plac
     assert (account.balance_minor, account.held_minor) == (1_000 - 10 * ended[HoldEnd.CAPTURED], 0)
 
 
-async def test_an_account_opened_by_all_at_once_is_one(place: Place) -> None:
-    openings = [AccountOpening(uuid4(), "USD") for _ in range(5)]
+async def test_units_that_open_accounts_in_opposite_order_do_not_deadlock(
+    place: Place, onlooker: Connection
+) -> None:
+    """All want the one in the middle first, and wait there with what they have."""
+    first, middle, last = (
+        AccountOpening(account_id, "USD") for account_id in sorted(uuid4() for _ in range(3))
+    )
 
-    async def open_in_some_order(seed: int) -> frozenset[object]:
-        batch = random.Random(seed).sample(openings, k=5)
+    async def open_all(*batch: AccountOpening) -> list[Opened]:
         async with place.units.begin() as unit:
-            return frozenset(await place.ledger.open(batch, unit=unit))
+            return await place.ledger.open(batch, unit=unit)
 
-    answered = await asyncio.gather(*(open_in_some_order(seed) for seed in range(8)))
-    assert len(set(answered)) == 1
+    async with place.units.begin() as unit:
+        await place.ledger.open([middle], unit=unit)
+        forth = asyncio.create_task(open_all(first, middle, last))
+        back = asyncio.create_task(open_all(last, middle, first))
+        await eventually(partial(some_wait, onlooker, 2))
+    assert await forth == (await back)[::-1]
 
 
 async def test_whoever_looks_while_money_moves_sees_books_that_balance(
