@@ -4,14 +4,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
+from domain.errors import Invalid
 from runtime.cache import Cache
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.http.operations import Check
 from runtime.http.page import Cursors
 from runtime.publisher import KafkaPublisher, Publisher
+from runtime.selfcheck import demand_fit, setting_findings
 from runtime.settings import Settings
 from runtime.vault import Vault, load_vault
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ async def open_resources(
             f"titan: {name}: set TITAN_KAFKA_BOOTSTRAP and TITAN_POSTGRES_DSN, "
             "or start everything with `titan up`"
         )
+    _demand_fit(name, settings)
     vault = load_vault(settings)
     database = await Database.connect(dsn.get_secret_value(), name=name)
     cache = Cache.at(
@@ -82,3 +89,15 @@ async def open_resources(
         await publisher.stop()
         await cache.close()
         await database.close()
+
+
+def _demand_fit(name: str, settings: Settings) -> None:
+    """Refuse settings outside the pinned table; the demo says them aloud and goes on.
+
+    Topics and tables are not asked for: an edge starts in any order with the servers.
+    """
+    try:
+        for line in demand_fit(setting_findings(settings, joins_group=False)):
+            log.warning("unfit_but_demo", edge=name, finding=line)
+    except Invalid as error:
+        raise SystemExit(f"titan: {name}: {error.message}") from error
