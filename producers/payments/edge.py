@@ -15,7 +15,7 @@ from domain.payment import State
 from ledger_adapter.ports import LedgerReader
 from ledger_adapter.postgres import PostgresLedgerReader
 from producers.payments.accept import Acceptor, KnownPayments
-from producers.payments.quick import QuickAnswers
+from producers.payments.quick import QuickAccounts, QuickAnswers
 from projections import accounts, payments
 from projections.accounts import AccountProfile, read_accounts
 from projections.payments import Payment, read_payment, states
@@ -34,6 +34,7 @@ class PaymentsEdge:
     resources: EdgeResources
     acceptor: Acceptor
     quick: QuickAnswers
+    promised: QuickAccounts
     lag: LagSampler
     states: Feed[UUID, State]
     opened: Feed[UUID, AccountProfile]
@@ -100,6 +101,7 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[PaymentsEdge]:
         resources=resources,
         acceptor=acceptor,
         quick=quick,
+        promised=QuickAccounts(resources.cache),
         lag=lag,
         states=changes.feed(payments.CHANNEL, load_states),
         opened=changes.feed(accounts.CHANNEL, load_accounts),

@@ -4,6 +4,7 @@ Redis can be erased at any time: then the projection is asked, and the answers a
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -35,6 +36,46 @@ _ACCEPTED: Final = "accepted"
 _METRIC: Final = "payments"
 
 Question = Callable[[Redis], Awaitable[None]]
+
+
+class Promise(NamedTuple):
+    """A wallet that was asked for and may not stand yet."""
+
+    client_id: str
+    currency: str
+
+
+class QuickAccounts:
+    """Remembers for a while which wallets were asked for. Without the cache it knows none."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._prefix = f"{cache.prefix}account:"
+
+    async def remember(self, account_id: UUID, promise: Promise) -> None:
+        """Remember one; a cache that is absent loses it."""
+
+        async def put(redis: Redis) -> None:
+            value = f"{promise.currency}|{promise.client_id}"
+            await redis.set(f"{self._prefix}{account_id}", value, ex=limits.QUICK_ANSWER_S)
+
+        with suppress(Unavailable):
+            await self._cache.ask(put)
+
+    async def find(self, account_id: UUID, *, client_id: str) -> Promise | None:
+        """This client's promise of that id."""
+
+        async def get(redis: Redis) -> bytes | str | None:
+            return await redis.get(f"{self._prefix}{account_id}")
+
+        try:
+            value = await self._cache.ask(get)
+        except Unavailable:
+            return None
+        if value is None:
+            return None
+        currency, _, owner = _text(value).partition("|")
+        return Promise(owner, currency) if owner == client_id else None
 
 
 class QuickAnswer(NamedTuple):
@@ -100,9 +141,8 @@ class QuickAnswers:
     async def find(self, payment_id: UUID, *, client_id: str) -> Known | None:
         """What is remembered of this client's payment, once it is in the log."""
 
-        async def get(redis: Redis) -> bytes | None:
-            value = await redis.get(self._key(payment_id))
-            return value.encode() if isinstance(value, str) else value
+        async def get(redis: Redis) -> bytes | str | None:
+            return await redis.get(self._key(payment_id))
 
         try:
             answer = _parsed(await self._cache.ask(get))
@@ -128,13 +168,17 @@ def _value(state: str, candidate: Candidate, at: datetime) -> str:
     return f"{state}|{candidate.fingerprint}|{at.timestamp():.6f}|{candidate.client_id}"
 
 
-def _parsed(value: bytes | None) -> QuickAnswer | None:
+def _parsed(value: bytes | str | None) -> QuickAnswer | None:
     if value is None:
         return None
-    state, fingerprint, at_s, client_id = value.decode().split("|", 3)
+    state, fingerprint, at_s, client_id = _text(value).split("|", 3)
     known = Known(
         fingerprint=fingerprint,
         accepted_at=datetime.fromtimestamp(float(at_s), UTC),
         is_accepted=state == _ACCEPTED,
     )
     return QuickAnswer(client_id, known)
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()

@@ -22,6 +22,7 @@ from producers.payments.models import (
     AccountOpening,
     EntryAnswer,
 )
+from producers.payments.quick import Promise
 from projections.accounts import AccountProfile
 from runtime import limits
 from runtime.http.body import read_json
@@ -76,17 +77,21 @@ async def post_account(request: Request, edge: TheEdge, caller: TheCaller) -> Re
     if wait_s is not None:
         headers[APPLIED_HEADER] = f"wait={wait_s}"
     profile = await _profile_if_known(edge, account_id, caller)
-    if profile is None:
+    known = profile or await edge.promised.find(account_id, client_id=caller.client_id)
+    if known is not None and known.currency != currency:
+        raise key_reused()
+    if profile is not None:
+        headers[REPLAYED_HEADER] = "true"
+    else:
         await _publish(edge, request, account_id, caller, currency, body.fingerprint)
+        await edge.promised.remember(account_id, Promise(caller.client_id, currency))
         profile = await edge.opened.wait_for(
             account_id,
             lambda _: True,
             timeout_s=limits.ACCOUNT_WAIT_S if wait_s is None else wait_s,
         )
-    else:
-        headers[REPLAYED_HEADER] = "true"
-    if profile is not None and profile.currency != currency:
-        raise key_reused()
+        if profile is not None and profile.currency != currency:
+            raise key_reused()
     opening = AccountOpening(
         id=account_id,
         state="opening" if profile is None else "open",
@@ -99,10 +104,25 @@ async def post_account(request: Request, edge: TheEdge, caller: TheCaller) -> Re
     )
 
 
-@router.get("/accounts/{account_id}", response_model=AccountAnswer, summary="A wallet as it stands")
+@router.get(
+    "/accounts/{account_id}",
+    response_model=AccountAnswer | AccountOpening,
+    summary="A wallet as it stands",
+)
 async def get_account(account_id: UUID, edge: TheEdge, caller: TheCaller) -> Response:
-    """Its money comes from the ledger."""
-    profile = await _profile(edge, account_id, caller)
+    """Its money comes from the ledger. One that was just asked for is `opening`."""
+    profile = await edge.profile(account_id, client_id=caller.client_id)
+    if profile is None:
+        promise = await edge.promised.find(account_id, client_id=caller.client_id)
+        if promise is None:
+            raise _not_found()
+        opening = AccountOpening(
+            id=account_id,
+            state="opening",
+            currency=promise.currency,
+            links=_links_of(account_id),
+        )
+        return Response(opening.model_dump_json(), media_type=_JSON)
     account = (await edge.ledger.balances([account_id]))[account_id]
     state: Literal["open", "frozen"] = "frozen" if account.is_frozen else "open"
     answer = AccountAnswer(
@@ -129,7 +149,8 @@ async def get_entries(
     account_id: UUID, query: Annotated[PageQuery, Query()], edge: TheEdge, caller: TheCaller
 ) -> Response:
     """Each with the balance it left."""
-    await _profile(edge, account_id, caller)
+    if await edge.profile(account_id, client_id=caller.client_id) is None:
+        raise _not_found()
     cursors = edge.resources.cursors
     scope = f"entries|{account_id}"
     before = None
@@ -145,11 +166,8 @@ async def get_entries(
     return Response(page.model_dump_json(), media_type=_JSON)
 
 
-async def _profile(edge: PaymentsEdge, account_id: UUID, caller: Caller) -> AccountProfile:
-    profile = await edge.profile(account_id, client_id=caller.client_id)
-    if profile is None:
-        raise ProblemError(404, "account_not_found", "there is no such account")
-    return profile
+def _not_found() -> ProblemError:
+    return ProblemError(404, "account_not_found", "there is no such account")
 
 
 async def _profile_if_known(

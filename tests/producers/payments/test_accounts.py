@@ -70,8 +70,15 @@ async def test_without_the_stage_a_wallet_is_promised(place: Place, key: str) ->
     async with place.router() as router:
         answer = await router.post(USD, key=key, path="/accounts", headers=[("prefer", "wait=0")])
 
+        account = await router.get(answer.headers["location"])
+        hidden = await router.get(answer.headers["location"], headers=[("test-client", "shop")])
+        other = await router.post({"currency": "EUR"}, key=key, path="/accounts")
+
     assert (answer.status, answer.document["state"]) == (202, "opening")
     assert answer.headers["location"] == f"/accounts/{answer.document['id']}"
+    assert (account.status, account.document) == (200, answer.document)
+    assert hidden.status == 404
+    assert (other.status, other.code) == (422, "idempotency_key_reuse")
 
 
 async def test_another_clients_wallet_is_not_found(router: Router) -> None:
