@@ -62,16 +62,26 @@ class Edge:
     ) -> Answer:
         """Claim a handle."""
         body = {"handle": handle, "account_id": str(account_id), "display_name": name}
-        return await self.ask("POST", "/handles", body, key=key, prefer=PATIENCE)
+        return await self._insist("POST", "/handles", body, key=key)
 
     async def port(self, handle: str, account_id: object, *, key: str | None = None) -> Answer:
         """Port a handle."""
         body = {"account_id": str(account_id)}
-        return await self.ask("POST", f"/handles/{handle}/port", body, key=key, prefer=PATIENCE)
+        return await self._insist("POST", f"/handles/{handle}/port", body, key=key)
 
     async def release(self, handle: str, *, key: str | None = None) -> Answer:
         """Release a handle."""
-        return await self.ask("DELETE", f"/handles/{handle}", key=key, prefer=PATIENCE)
+        return await self._insist("DELETE", f"/handles/{handle}", None, key=key)
+
+    async def _insist(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, key: str | None
+    ) -> Answer:
+        """Ask under one key until the outcome is known, as a client should."""
+        key = key or str(uuid4())
+        while True:
+            answer = await self.ask(method, path, body, key=key, prefer=PATIENCE)
+            if answer.status != 503:
+                return answer
 
     async def ask(
         self,
