@@ -45,8 +45,35 @@ CREATE INDEX payments_by_client ON payments (client_id, accepted_at);
 CREATE INDEX payments_by_payer ON payments (client_id, from_handle, accepted_at);
 CREATE INDEX payments_by_payee ON payments (client_id, to_handle, accepted_at);
 
+-- A batch of rows as it is written: what PaymentRow holds, in its order. One array of these costs
+-- both sides less than an array for each column.
+CREATE TYPE payment_row AS (
+    payment_id         uuid,
+    client_id          text,
+    from_handle        text,
+    to_handle          text,
+    amount_minor       bigint,
+    currency           text,
+    payment_type       text,
+    description_sealed text,
+    fingerprint        text,
+    accepted_at        timestamptz,
+    requested_at       timestamptz,
+    resolved_at        timestamptz,
+    screened_at        timestamptz,
+    posted_at          timestamptz,
+    refused_at         timestamptz,
+    conflicted_at      timestamptz,
+    refusal_code       text,
+    posting_id         uuid,
+    payer_account_id   uuid,
+    payee_account_id   uuid,
+    rivals             text
+);
+
 GRANT SELECT, INSERT, UPDATE ON payments TO titan_app;
 
 -- migrate:down
 
+DROP TYPE payment_row;
 DROP TABLE payments;

@@ -36,7 +36,7 @@ PaymentFact = (
 
 
 class PaymentRow(NamedTuple):
-    """What is known of one payment: the columns that are written; None is not said yet."""
+    """What is known of one payment, as the type `payment_row` has it; None is not said yet."""
 
     payment_id: UUID
     # The body. Equal fingerprints are equal requests; but a retry has another time of acceptance

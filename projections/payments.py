@@ -68,7 +68,7 @@ async def merge(connection: Connection, rows: Sequence[PaymentRow]) -> None:
     The order keeps two processes from waiting for each other in a circle. Must run in a
     transaction.
     """
-    status = await connection.execute(_MERGE, *zip(*rows, strict=True))
+    status = await connection.execute(_MERGE, rows)
     if int(status.rpartition(" ")[2]) < len(rows):
         await _merge_rivals(connection, rows)
 
@@ -78,7 +78,7 @@ async def _merge_rivals(connection: Connection, rows: Sequence[PaymentRow]) -> N
     records = await connection.fetch(_KNOWN, [row.payment_id for row in rows])
     known = {record["payment_id"]: PaymentRow(*record) for record in records}
     merged = [join(known[row.payment_id], row) for row in rows]
-    await connection.execute(_REPLACE, *zip(*merged, strict=True))
+    await connection.execute(_REPLACE, merged)
 
 
 async def read_payment(
@@ -157,25 +157,16 @@ def _payment(record: asyncpg.Record) -> Payment:
 
 _ENTERED_AT: Final = {state: f"{state.value}_at" for state in sorted(State, key=RANK.__getitem__)}
 
-_SQL_TYPES: Final = {
-    UUID: "uuid",
-    UUID | None: "uuid",
-    int | None: "bigint",
-    str | None: "text",
-    datetime | None: "timestamptz",
-}
-_ARRAYS: Final = ", ".join(
-    f"${number}::{_SQL_TYPES[annotation]}[]"
-    for number, annotation in enumerate(PaymentRow.__annotations__.values(), 1)
-)
 _COLUMNS: Final = ", ".join(PaymentRow._fields)
 _UPSERT: Final = (
-    f"INSERT INTO payments AS known ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})"  # noqa: S608 - own words only
+    f"INSERT INTO payments AS known ({_COLUMNS}) SELECT * FROM unnest($1::payment_row[])"  # noqa: S608 - own words only
     " ON CONFLICT (payment_id) DO UPDATE SET "
 )
 _MERGE: Final = (
     _UPSERT
-    + ", ".join(f"{name} = LEAST(known.{name}, EXCLUDED.{name})" for name in PaymentRow._fields[1:])
+    + ", ".join(
+        f"{name} = LEAST(known.{name}, EXCLUDED.{name})" for name in PaymentRow._fields[1:-1]
+    )
     + " WHERE known.rivals IS NULL AND EXCLUDED.rivals IS NULL"
     " AND (known.fingerprint = EXCLUDED.fingerprint) IS NOT FALSE"
 )
