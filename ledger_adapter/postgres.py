@@ -114,10 +114,15 @@ class PostgresLedger:
     async def void(self, batch: Sequence[UUID], *, unit: Unit) -> list[Ended | HoldRefused]:
         """Release these holds whole."""
         connection = _connection(unit)
-        rows = await connection.fetch(statements.LOCK_ACCOUNTS_OF_HOLDS, batch)
-        holds = await known_holds(connection, batch)
+        accounts = accounts_of(await connection.fetch(statements.LOCK_ACCOUNTS_OF_HOLDS, batch))
+        # A hold that was placed while we waited for the locks is on an account we have not locked.
+        holds = {
+            hold_id: found
+            for hold_id, found in (await known_holds(connection, batch)).items()
+            if found.held.hold.account_id in accounts
+        }
         decisions = decide_releases(
-            batch, HoldEnd.VOIDED, accounts=accounts_of(rows), holds=holds, now=self._now()
+            batch, HoldEnd.VOIDED, accounts=accounts, holds=holds, now=self._now()
         )
         await end_holds(connection, decisions.ended)
         await set_held(connection, decisions.accounts)

@@ -9,6 +9,7 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -19,11 +20,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from domain.account import NO_MINIMUM_MINOR, AccountOpening
+from domain.account import AccountOpening
 from domain.errors import Defect
-from domain.hold import Capture, Ended, Held, Hold, HoldRefused
-from domain.posting import Entry, Posted, Posting, Refused
-from tests.contracts.ledger_model import MOST, ContradictionError, Paper, PaperAccount
+from domain.hold import Capture, Hold
+from domain.posting import Entry, Posting
+from tests.contracts.ledger_draws import (
+    FUNDS_MINOR,
+    OPENED,
+    UNLIMITED,
+    accounts,
+    amounts,
+    currencies,
+    ids,
+    mostly,
+    moves,
+    word,
+)
+from tests.contracts.ledger_model import ContradictionError, Paper, PaperAccount
 from tests.contracts.ledger_place import NOW, Place, UnitFailed, memory_place, savepoint_place
 
 EACH_ADAPTER = pytest.mark.parametrize(
@@ -31,28 +44,9 @@ EACH_ADAPTER = pytest.mark.parametrize(
 )
 
 T = TypeVar("T")
-Result = Posted | Refused | Held | HoldRefused | Ended
-
-# Two wallets, one that may be overdrawn, two without a limit, one in another currency.
-OPENED = [("USD", 0), ("USD", 0), ("USD", -50), *2 * [("USD", NO_MINIMUM_MINOR)], ("EUR", 0)]
-UNLIMITED = 3
-FUNDS_MINOR = 300
-# More often an account that can do something than the other currency or the one never opened.
-accounts = st.sampled_from([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, len(OPENED)])
-amounts = st.sampled_from([1, 2, 7, 20, 50, 100, 100, MOST - 100, MOST])
-currencies = st.sampled_from(["USD"] * 7 + ["EUR"])
-ids = st.integers(0, 15)
-mostly = st.sampled_from([True, True, True, False])
-
-
-@st.composite
-def moves(draw: st.DrawFn) -> list[tuple[int, int]]:
-    """Two or three entries that balance; the first is the debit."""
-    payer, payee, third = draw(st.lists(accounts, min_size=3, max_size=3, unique=True))
-    amount = draw(amounts)
-    if draw(st.booleans()) and amount > 1:
-        return [(payer, -amount), (payee, amount - 1), (third, 1)]
-    return [(payer, -amount), (payee, amount)]
+Say = Callable[[Paper], list[str]]
+Do = Callable[[Any], Awaitable[list[Any]]]
+Moves = list[tuple[int, int]]
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -96,13 +90,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def account_id(self, number: int) -> UUID:
         return self.uuid(0, number)
 
-    def in_unit(
-        self,
-        say: Callable[[Paper], list[str]],
-        do: Callable[[Any], Awaitable[list[Any]]],
-        *,
-        commits: bool,
-    ) -> None:
+    def in_unit(self, say: Say, do: Do, *, commits: bool) -> None:
         """Ask the paper, then the ledger; both must answer the same, or both contradict."""
 
         async def unit() -> list[Any]:
@@ -129,6 +117,11 @@ class LedgerMachine(RuleBasedStateMachine):
             self.paper = paper
         assert answers == expected
 
+    def command(self, say: Say, do: Do, *, commits: bool) -> None:
+        again = partial(self.in_unit, say, do, commits=commits)
+        self.done.append(again)
+        again()
+
     @initialize()
     def open(self) -> None:
         batch = []
@@ -143,22 +136,20 @@ class LedgerMachine(RuleBasedStateMachine):
 
         self.run(unit())
         for number, wallet in ((200, 0), (201, 1)):
-            self.post([(number, "USD", [(UNLIMITED, -FUNDS_MINOR), (wallet, FUNDS_MINOR)])], True)
-            self.hold([(number, wallet, "USD", FUNDS_MINOR // 3, 5)], True)
+            self.post(
+                [(number, "USD", [(UNLIMITED, -FUNDS_MINOR), (wallet, FUNDS_MINOR)])], commits=True
+            )
+            self.hold([(number, wallet, "USD", FUNDS_MINOR // 3, 5)], commits=True)
 
     @rule(batch=st.lists(st.tuples(ids, currencies, moves()), max_size=5), commits=mostly)
-    def post(self, batch: list[tuple[int, str, list[tuple[int, int]]]], commits: bool) -> None:  # noqa: FBT001 - drawn
+    def post(self, batch: list[tuple[int, str, Moves]], *, commits: bool) -> None:
         postings = [self.posting(*command) for command in batch]
 
-        def again() -> None:
-            self.in_unit(
-                lambda paper: [paper.post(*command) for command in batch],
-                lambda unit: self.place.ledger.post(postings, unit=unit),
-                commits=commits,
-            )
-
-        self.done.append(again)
-        again()
+        self.command(
+            lambda paper: [paper.post(*command) for command in batch],
+            lambda unit: self.place.ledger.post(postings, unit=unit),
+            commits=commits,
+        )
 
     @rule(
         batch=st.lists(
@@ -170,7 +161,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def hold(
         self,
         batch: list[tuple[int, int, str, int, int | None]],
-        commits: bool,  # noqa: FBT001 - drawn
+        *,
+        commits: bool,
     ) -> None:
         holds = [
             Hold(
@@ -183,21 +175,18 @@ class LedgerMachine(RuleBasedStateMachine):
             for number, account, currency, amount, due in batch
         ]
 
-        def again() -> None:
-            self.in_unit(
-                lambda paper: [paper.hold(*command) for command in batch],
-                lambda unit: self.place.ledger.hold(holds, unit=unit),
-                commits=commits,
-            )
-
-        self.done.append(again)
-        again()
+        self.command(
+            lambda paper: [paper.hold(*command) for command in batch],
+            lambda unit: self.place.ledger.hold(holds, unit=unit),
+            commits=commits,
+        )
 
     @rule(batch=st.lists(st.tuples(ids, currencies, moves(), ids), max_size=3), commits=mostly)
     def capture(
         self,
-        batch: list[tuple[int, str, list[tuple[int, int]], int]],
-        commits: bool,  # noqa: FBT001 - drawn
+        batch: list[tuple[int, str, Moves, int]],
+        *,
+        commits: bool,
     ) -> None:
         # Nearly always a hold there is, and its account for the debit: else all would contradict.
         aimed = []
@@ -215,18 +204,14 @@ class LedgerMachine(RuleBasedStateMachine):
             for number, currency, moved, hold in aimed
         ]
 
-        def again() -> None:
-            self.in_unit(
-                lambda paper: [paper.post(*command) for command in aimed],
-                lambda unit: self.place.ledger.capture(captures, unit=unit),
-                commits=commits,
-            )
-
-        self.done.append(again)
-        again()
+        self.command(
+            lambda paper: [paper.post(*command) for command in aimed],
+            lambda unit: self.place.ledger.capture(captures, unit=unit),
+            commits=commits,
+        )
 
     @rule(batch=st.lists(ids, max_size=3), commits=mostly)
-    def void(self, batch: list[int], commits: bool) -> None:  # noqa: FBT001 - drawn
+    def void(self, batch: list[int], *, commits: bool) -> None:
         aimed = [self.hold_near(number) for number in batch]
         self.in_unit(
             lambda paper: [paper.void(number) for number in aimed],
@@ -235,7 +220,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     @rule(minutes=st.integers(0, 10), limit=st.integers(1, 3), commits=mostly)
-    def expire(self, minutes: int, limit: int, commits: bool) -> None:  # noqa: FBT001 - drawn
+    def expire(self, minutes: int, limit: int, *, commits: bool) -> None:
         self.minutes += minutes
         self.place.time.pass_by(minutes=minutes)
         now = self.place.time.now
@@ -246,7 +231,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     @rule(account=accounts, is_frozen=st.booleans())
-    def freeze(self, account: int, is_frozen: bool) -> None:  # noqa: FBT001 - drawn
+    def freeze(self, account: int, *, is_frozen: bool) -> None:
         change = self.place.freeze if is_frozen else self.place.unfreeze
         unknown = self.run(change(self.account_id(account)))
         assert bool(unknown) == (account not in self.paper.accounts)
@@ -289,21 +274,9 @@ class LedgerMachine(RuleBasedStateMachine):
         placed = sorted(self.paper.holds)
         return placed[number % len(placed)] if placed and number else number
 
-    def posting(self, number: int, currency: str, moved: list[tuple[int, int]]) -> Posting:
+    def posting(self, number: int, currency: str, moved: Moves) -> Posting:
         made = tuple(Entry(self.account_id(one), amount_minor) for one, amount_minor in moved)
         return Posting(self.uuid(1, number), currency, made)
-
-
-def word(result: Result) -> str:
-    match result:
-        case Posted():
-            return "posted"
-        case Held():
-            return "held"
-        case Ended():
-            return str(result.how)
-        case Refused() | HoldRefused():
-            return str(result.code)
 
 
 @pytest.mark.timeout(60)

@@ -12,8 +12,8 @@ import pytest
 
 from domain.account import NO_MINIMUM_MINOR, AccountOpening, Opened
 from domain.errors import Defect, Unavailable
-from domain.hold import Capture, Ended, HoldEnd
-from domain.posting import Posted, Posting
+from domain.hold import Capture, Ended, HoldEnd, HoldRefused
+from domain.posting import LedgerRefusal, Posted, Posting
 from runtime.database import Connection
 from tests.contracts.ledger_place import NOW, Place, codes, hold_on, postgres_place, transfer
 from tests.support.waiting import eventually
@@ -114,6 +114,24 @@ async def test_a_hold_that_is_captured_voided_and_expired_at_once_ends_once(plac
     assert sum(ended.values()) == len(holds)
     account = await place.account(alice)
     assert (account.balance_minor, account.held_minor) == (1_000 - 10 * ended[HoldEnd.CAPTURED], 0)
+
+
+async def test_a_hold_that_appears_while_a_void_waits_is_not_known_to_it(
+    place: Place, onlooker: Connection
+) -> None:
+    alice, bob = await place.open_with(100), await place.open_with(100)
+    placed, coming = hold_on(alice, 10), hold_on(bob, 10)
+    await place.hold(placed)
+    async with place.units.begin() as unit:
+        await place.ledger.hold([coming, hold_on(alice, 20)], unit=unit)
+        voiding = asyncio.create_task(place.void(placed.hold_id, coming.hold_id))
+        await eventually(partial(some_wait, onlooker))
+    assert await voiding == [
+        Ended(placed.hold_id, HoldEnd.VOIDED, NOW),
+        HoldRefused(coming.hold_id, LedgerRefusal.UNKNOWN_HOLD),
+    ]
+    held = await place.reader.balances([alice, bob])
+    assert [held[one].held_minor for one in (alice, bob)] == [20, 10]
 
 
 async def test_units_that_open_accounts_in_opposite_order_do_not_deadlock(
