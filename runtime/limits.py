@@ -201,7 +201,7 @@ ACCEPT_BATCHES_IN_FLIGHT_MAX: Final = 2
 ACCEPT_QUEUE_MAX: Final = 10_000
 """Payments that wait for a batch; past it new ones are turned away (503, nothing done)."""
 
-ACCEPT_LOOKUP_S_MAX: Final = 0.5
+ACCEPT_LOOKUP_S_MAX: Final = 1.0
 """The projection is asked for no longer than this whether a key was used; then without it."""
 
 ACCEPT_LOOKUP_REST_S: Final = 1.0

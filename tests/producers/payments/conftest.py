@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from domain.errors import Unavailable
+from runtime import limits
 from runtime.lag import LagReader, pipeline_groups
 from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
@@ -16,6 +17,13 @@ from tests.producers.payments.place import Place
 from tests.producers.payments.router import Router, router_in_memory
 from tests.support.waiting import eventually
 from titan.servers import Endpoints
+
+PATIENCE = (
+    "CACHE_COMMAND_S_MAX",
+    "CACHE_CONNECT_S_MAX",
+    "ACCEPT_LOOKUP_S_MAX",
+    "EDGE_PUBLISH_S_MAX",
+)
 
 
 @pytest.fixture
@@ -35,9 +43,19 @@ def payments_prefix(endpoints: Endpoints, worker: str) -> str:
 
 @pytest.fixture
 async def place(
-    endpoints: Endpoints, database_dsn: str, redis_url: str, payments_prefix: str
+    endpoints: Endpoints,
+    database_dsn: str,
+    redis_url: str,
+    payments_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Place:
-    """Real servers. Other tests used these topics and this database: take a key of your own."""
+    """Real servers. Other tests used these topics and this database: take a key of your own.
+
+    Patience is not what is tested here: a loaded machine must not look like one whose cache,
+    database or broker is down.
+    """
+    for name in PATIENCE:
+        monkeypatch.setattr(limits, name, 20.0)
     return Place(
         Settings(
             kafka_bootstrap=endpoints.kafka_bootstrap,
