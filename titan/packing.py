@@ -7,16 +7,18 @@ from typing import Final
 from runtime.topics import TopicMap
 
 STAGE_WEIGHTS_US: Final[Mapping[str, int]] = {
-    "handle_resolution": 45,
-    "risk_screening": 50,
-    "ledger_posting": 60,
-    "payment_projection": 90,
+    "handle_resolution": 90,
+    "risk_screening": 100,
+    "ledger_posting": 130,
+    "payment_projection": 200,
     "handle_directory": 2,
     "account_opening": 2,
 }
-"""CPU microseconds that a stage spends for one payment. Handles and accounts change seldom."""
+"""CPU microseconds that a stage spends for one payment: measured over 5,000 payments in bulk, one
+process a stage, on a busy machine, so only their proportions count. Handles and accounts change
+seldom."""
 
-_WEIGHT_UNKNOWN_US: Final = 50
+_WEIGHT_UNKNOWN_US: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
