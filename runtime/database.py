@@ -24,6 +24,8 @@ APPLICATION_ROLE: Final = "titan_app"
 _DOWN: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What the driver says of a connection that the server has just ended, until it sees the end.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
