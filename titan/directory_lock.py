@@ -21,15 +21,12 @@ class DirectoryLock:
         return self._file is not None
 
     def take(self) -> None:
-        """Make the directory and lock it; ServerStartError, with the remedy, if that fails."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            file = (self._directory / "lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            raise ServerStartError(
-                f"{self._directory} may not be written ({error.strerror}): give yourself the "
-                "right to, or choose another with TITAN_DATA_DIRECTORY."
-            ) from error
+        """Make the directory and lock it.
+
+        ServerStartError if another has it, OSError if it may not be written.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        file = (self._directory / "lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

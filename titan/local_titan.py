@@ -5,6 +5,7 @@ edges and stages start at the same time as the servers, and wait for topics by t
 """
 
 import asyncio
+import errno
 import os
 from typing import Final
 
@@ -82,6 +83,12 @@ class LocalTitan:
 
     async def start(self) -> None:
         """Start all; ServerStartError or another one-line error says what helps."""
+        try:
+            await self._start()
+        except OSError as error:
+            raise ServerStartError(self._remedy_of(error)) from error
+
+    async def _start(self) -> None:
         began_s = self._clock.monotonic_s()
         self._lock.take()
         self._servers = Servers(self._plan(), progress=self._progress)
@@ -169,6 +176,14 @@ class LocalTitan:
             workers=[children[program.name] for program in workers],
             clock=self._clock,
             say=self._say,
+        )
+
+    def _remedy_of(self, error: OSError) -> str:
+        if error.errno == errno.ENOSPC:
+            return f"the disk of {self.directory} is full. Free some space and start again."
+        return (
+            f"{error.filename or self.directory}: {error.strerror}. Make it yours to write, or "
+            "choose another directory with TITAN_DATA_DIRECTORY."
         )
 
     def _demand_port(self, room: str) -> None:

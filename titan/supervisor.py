@@ -117,13 +117,14 @@ class Child:
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL to its whole group after the program's bound."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
         self._signal(signal.SIGTERM)
         deadline_s = self._clock.monotonic_s() + self.program.stop_s_max
-        while self._process.poll() is None and self._clock.monotonic_s() < deadline_s:
+        while process.poll() is None and self._clock.monotonic_s() < deadline_s:
             await self._clock.sleep(TEND_INTERVAL_S / 2)
-        if self._process.poll() is None:
+        if process.poll() is None:
             self._say(
                 f"{self.program.name} did not stop in {self.program.stop_s_max:.0f} s: killed"
             )
@@ -185,6 +186,7 @@ class Supervisor:
         self._clock = clock
         self._say = say
         self._restarts: dict[str, asyncio.Task[None]] = {}
+        self._troubles: dict[str, str] = {}
 
     async def serve(self) -> None:
         """Look after everything until cancelled."""
@@ -195,11 +197,23 @@ class Supervisor:
     def tend(self) -> None:
         """One look at everything."""
         for child in self.children:
-            child.tend()
+            self._tend_one(child)
         for server in self.servers:
             restart = self._restarts.get(server.name)
             if not server.is_running and (restart is None or restart.done()):
                 self._restarts[server.name] = asyncio.create_task(self._restart(server))
+
+    def _tend_one(self, child: Child) -> None:
+        """A full disk must not end the one who keeps everything else running."""
+        try:
+            child.tend()
+        except OSError as error:
+            trouble = f"{child.program.name}: {error}"
+            if self._troubles.get(child.program.name) != trouble:
+                self._say(trouble)
+            self._troubles[child.program.name] = trouble
+        else:
+            self._troubles.pop(child.program.name, None)
 
     async def stop(self) -> None:
         """Stop in the order of the flow: no new payments, then the stages, then the servers."""

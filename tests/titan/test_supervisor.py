@@ -218,6 +218,38 @@ time.sleep(60)
     assert place.said == []
 
 
+async def test_a_second_ctrl_c_ends_even_what_does_not_listen(place: Place) -> None:
+    deaf = place.child(IGNORES_SIGTERM)
+    supervisor = Supervisor(edges=[], workers=[deaf], clock=SystemClock(), say=place.said.append)
+    deaf.start()
+    pid = deaf.pid
+    await eventually(lambda: deaf.last_words() == "deaf")
+    stopping = asyncio.create_task(supervisor.stop())
+    await asyncio.sleep(0)
+
+    supervisor.kill()
+
+    assert not runs(pid)
+    await stopping
+
+
+async def test_a_disk_that_takes_no_pid_file_is_said_once_and_does_not_end_the_supervisor(
+    place: Place,
+) -> None:
+    child = place.child(SLEEPS)
+    supervisor = Supervisor(edges=[], workers=[child], clock=SystemClock(), say=place.said.append)
+    (place.directory / "run").write_text("a file where a directory has to be")
+
+    for _ in range(3):
+        supervisor.tend()
+
+    [line] = place.said
+    assert line.startswith("worker-1: ")
+    (place.directory / "run").unlink()
+    supervisor.tend()
+    assert runs(child.pid)
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(-9, "was killed by SIGKILL"), (70, "ended by itself with status 70")],
