@@ -119,6 +119,20 @@ async def list_payments(
     return [_payment(record) for record in records]
 
 
+async def first_acceptances(
+    connection: Connection, payment_ids: Collection[UUID]
+) -> dict[UUID, tuple[datetime, str]]:
+    """When these payments were first accepted, and with which body's fingerprint, whosoever's."""
+    records = await connection.fetch(
+        "SELECT payment_id, accepted_at, fingerprint FROM payments"
+        " WHERE payment_id = ANY($1::uuid[]) AND fingerprint IS NOT NULL",
+        list(payment_ids),
+    )
+    return {
+        record["payment_id"]: (record["accepted_at"], record["fingerprint"]) for record in records
+    }
+
+
 async def states(connection: Connection, payment_ids: Collection[UUID]) -> dict[UUID, State]:
     """Where these payments stand, for those who wait; ids that cannot be read yet are absent.
 

@@ -93,9 +93,6 @@ class Settings(BaseSettings):
         None,
         description="base64 of 32 bytes, seals text in topics; the demo makes one under .titan/",
     )
-    cursor_key: SecretStr | None = Field(
-        None, description="secret that signs list cursors; unset: derived from vault_key"
-    )
 
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="log level")
     otlp_endpoint: str | None = Field(

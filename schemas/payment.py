@@ -36,6 +36,8 @@ class PaymentRequested(PaymentEvent):
     payment_type: PaymentType
     description_sealed: Sealed | None = None
     fingerprint: Fingerprint
+    is_key_unproven: bool = False
+    """The edge could not ask whether the key was used before: neither cache nor database was up."""
 
     @property
     def key(self) -> str:

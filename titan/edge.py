@@ -44,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Nobody stands before the edges yet whose word on a client's address could be taken.
+        proxy_headers=False,
         limit_concurrency=limits.EDGE_CONNECTIONS_MAX,
         timeout_keep_alive=int(limits.EDGE_KEEP_ALIVE_S),
         timeout_graceful_shutdown=int(limits.EDGE_STOP_S_MAX),

@@ -5,7 +5,7 @@ from functools import partial
 from faststream import FastStream
 
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import PostgresDirectory
+from consumers.handle_resolution.store import PostgresAcceptances, PostgresDirectory
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
@@ -14,7 +14,9 @@ def build(_resources: Resources) -> Stage:
     """The stage on the directory's table."""
     return Stage(
         "handle_resolution",
-        partial(on_payments_requested, directory=PostgresDirectory()),
+        partial(
+            on_payments_requested, directory=PostgresDirectory(), acceptances=PostgresAcceptances()
+        ),
         on_conflict=on_payment_conflicted,
     )
 

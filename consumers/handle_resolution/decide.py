@@ -1,16 +1,38 @@
 """Which accounts a payment is between, or why there are none."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from domain.directory import HandleEntry
 from domain.payment import RefusalCode
 from schemas.payment import PaymentConflicted, PaymentRefused, PaymentRequested, PaymentResolved
 
+_INBOX_LOOKBACK: Final = timedelta(days=1)
+"""The inbox finds the first try of a retry that is dated up to so much later (runtime/inbox.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """How a payment came in the first time."""
+
+    accepted_at: datetime
+    fingerprint: str
+
 
 def decide(
-    event: PaymentRequested, directory: Mapping[str, HandleEntry]
-) -> PaymentResolved | PaymentRefused:
-    """Resolve both handles; the first reason found refuses. A released handle names nobody."""
+    event: PaymentRequested,
+    directory: Mapping[str, HandleEntry],
+    first: Acceptance | None = None,
+) -> PaymentResolved | PaymentRefused | PaymentConflicted | None:
+    """Resolve both handles; the first reason found refuses. A released handle names nobody.
+
+    `first` is how a payment of an unproven key came in, if it is known. Long ago means that it
+    was decided then: None for the same body, and another body is a conflict.
+    """
+    if first is not None and event.accepted_at - first.accepted_at >= _INBOX_LOOKBACK:
+        return None if event.fingerprint == first.fingerprint else conflict_of(event)
     payer_entry = directory.get(event.from_handle)
     payee_entry = directory.get(event.to_handle)
     if payer_entry is None or payer_entry.target is None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
+from uuid import UUID
 
+from consumers.handle_resolution.decide import Acceptance
 from domain.directory import HandleEntry
 from runtime.unit import Unit
 
@@ -12,4 +14,12 @@ class Directory(Protocol):
 
     async def read(self, unit: Unit, handles: Collection[str]) -> Mapping[str, HandleEntry]:
         """The entries of these handles; one never claimed is absent."""
+        ...
+
+
+class Acceptances(Protocol):
+    """The payments there are, as far as the projection has come."""
+
+    async def read(self, unit: Unit, payment_ids: Collection[UUID]) -> Mapping[UUID, Acceptance]:
+        """How these came in the first time; those not seen yet are absent."""
         ...

@@ -1,9 +1,12 @@
 """The directory as handle resolution reads it: the projection's table, and the same in memory."""
 
 from collections.abc import Collection, Mapping
+from uuid import UUID
 
+from consumers.handle_resolution.decide import Acceptance
 from domain.directory import HandleEntry
 from projections.directory import read_handles
+from projections.payments import first_acceptances
 from runtime.unit import MemoryUnit, PostgresUnit, Unit
 
 
@@ -30,3 +33,30 @@ class MemoryDirectory:
         """Those of the handles that were ever claimed."""
         assert isinstance(unit, MemoryUnit)
         return {handle: self._entries[handle] for handle in handles if handle in self._entries}
+
+
+class PostgresAcceptances:
+    """The table of the payments projection."""
+
+    async def read(self, unit: Unit, payment_ids: Collection[UUID]) -> Mapping[UUID, Acceptance]:
+        """One query for the batch."""
+        assert isinstance(unit, PostgresUnit)
+        rows = await first_acceptances(unit.connection, payment_ids)
+        return {payment_id: Acceptance(*row) for payment_id, row in rows.items()}
+
+
+class MemoryAcceptances:
+    """Acceptances in memory; `put` is what the projection would have folded."""
+
+    def __init__(self) -> None:
+        self._acceptances: dict[UUID, Acceptance] = {}
+
+    def put(self, payment_id: UUID, acceptance: Acceptance) -> None:
+        """Let a payment be known."""
+        self._acceptances[payment_id] = acceptance
+
+    async def read(self, unit: Unit, payment_ids: Collection[UUID]) -> Mapping[UUID, Acceptance]:
+        """Those of the payments that are known."""
+        assert isinstance(unit, MemoryUnit)
+        known = self._acceptances
+        return {id_: known[id_] for id_ in payment_ids if id_ in known}

@@ -48,10 +48,11 @@ class KnownPayments:
             clock=clock,
         )
 
-    async def find(self, candidates: Sequence[Candidate]) -> dict[UUID, Known]:
-        """Those that were accepted before. Empty while the database does not answer.
+    async def find(self, candidates: Sequence[Candidate]) -> dict[UUID, Known] | None:
+        """Those that were accepted before; None while the database does not answer.
 
-        Then a repeat is published again, which is harmless: the first stage compares bodies.
+        Then a repeat is published again, and says that its key is unproven: the first stage
+        compares bodies, and asks for itself whether the payment was decided long ago.
         """
         of_client: dict[str, list[UUID]] = defaultdict(list)
         for candidate in candidates:
@@ -71,7 +72,7 @@ class KnownPayments:
         try:
             return await self._circuit.ask(read) if of_client else {}
         except Unavailable:
-            return {}
+            return None
 
 
 class Acceptor:
@@ -171,7 +172,7 @@ class Acceptor:
     async def _verdicts(self, entries: list[_Entry]) -> list[Verdict]:
         now = self._clock.now()
         candidates = [entry.candidate for entry in entries]
-        known = await self._find(candidates, now)
+        known, unproven = await self._find(candidates, now)
         verdicts: dict[UUID, Verdict] = {}
         fresh: list[tuple[Candidate, datetime]] = []
         for candidate in candidates:
@@ -184,12 +185,14 @@ class Acceptor:
                 verdicts[candidate.payment_id] = verdict
         if fresh:
             waited_s = self._clock.monotonic_s() - min(entry.arrived_s for entry in entries)
-            verdict = await self._publish(fresh, limits.EDGE_PUBLISH_S_MAX - waited_s)
+            verdict = await self._publish(fresh, unproven, limits.EDGE_PUBLISH_S_MAX - waited_s)
             verdicts.update((candidate.payment_id, verdict) for candidate, _ in fresh)
         return [verdicts[candidate.payment_id] for candidate in candidates]
 
-    async def _find(self, candidates: Sequence[Candidate], now: datetime) -> dict[UUID, Known]:
-        """What the cache, and else the projection, knows of these."""
+    async def _find(
+        self, candidates: Sequence[Candidate], now: datetime
+    ) -> tuple[dict[UUID, Known], frozenset[UUID]]:
+        """What the cache, and else the projection, knows of these; and of which none could say."""
         keyed = [candidate for candidate in candidates if not candidate.is_fresh]
         quick = await self._quick.claim(keyed, now=now)
         known = {
@@ -203,14 +206,26 @@ class Acceptor:
             for candidate in keyed
             if (found := known.get(candidate.payment_id)) is None or not found.is_accepted
         ]
-        return known | await self._known.find(undecided)
+        found_before = await self._known.find(undecided)
+        if found_before is None:
+            return known, frozenset(candidate.payment_id for candidate in undecided)
+        return known | found_before, frozenset()
 
     async def _publish(
-        self, fresh: Sequence[tuple[Candidate, datetime]], deadline_s: float
+        self,
+        fresh: Sequence[tuple[Candidate, datetime]],
+        unproven: frozenset[UUID],
+        deadline_s: float,
     ) -> Verdict:
         now = self._clock.now()
         messages = [
-            message_of(candidate, accepted_at=accepted_at, now=now, vault=self._vault)
+            message_of(
+                candidate,
+                accepted_at=accepted_at,
+                now=now,
+                vault=self._vault,
+                is_key_unproven=candidate.payment_id in unproven,
+            )
             for candidate, accepted_at in fresh
         ]
         try:

@@ -129,7 +129,12 @@ def verdict_of(candidate: Candidate, known: Known | None) -> Verdict | None:
 
 
 def message_of(
-    candidate: Candidate, *, accepted_at: datetime, now: datetime, vault: Vault
+    candidate: Candidate,
+    *,
+    accepted_at: datetime,
+    now: datetime,
+    vault: Vault,
+    is_key_unproven: bool = False,
 ) -> Message:
     """The payment.requested record: the same body under the same key gives the same event id."""
     description = candidate.description
@@ -146,6 +151,7 @@ def message_of(
         if description is None
         else vault.seal(description, DESCRIPTION_PURPOSE),
         fingerprint=candidate.fingerprint,
+        is_key_unproven=is_key_unproven,
     )
     envelope = first_envelope(
         event_id=uuid5(candidate.payment_id, candidate.fingerprint),

@@ -14,7 +14,7 @@ from functools import partial
 from uuid import UUID, uuid5
 
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import MemoryDirectory
+from consumers.handle_resolution.store import MemoryAcceptances, MemoryDirectory
 from consumers.ledger_posting.handler import on_payments_screened
 from consumers.payment_projection.handler import on_payment_events
 from consumers.payment_projection.store import MemoryPayments
@@ -142,7 +142,11 @@ class Simulation:
         return [
             Stage(
                 "handle_resolution",
-                partial(on_payments_requested, directory=self._directory),
+                partial(
+                    on_payments_requested,
+                    directory=self._directory,
+                    acceptances=MemoryAcceptances(),
+                ),
                 on_conflict=on_payment_conflicted,
             ),
             Stage(

@@ -1,15 +1,18 @@
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
-from consumers.handle_resolution.decide import decide
+from consumers.handle_resolution.decide import Acceptance, decide
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import MemoryDirectory
+from consumers.handle_resolution.store import MemoryAcceptances, MemoryDirectory
 from domain.directory import HandleEntry, HandleTarget
 from domain.payment import RefusalCode
 from runtime.stage import Stage
+from schemas.event import Event
 from schemas.payment import PaymentConflicted, PaymentRefused, PaymentResolved
-from tests.support.events import ALICE, BOB, requested
+from tests.support.events import ALICE, BOB, payment_id, requested
 from tests.support.memory_stage import NOW, MemoryStage
 
 
@@ -52,14 +55,15 @@ def test_pins_the_directory_versions_it_resolved_with() -> None:
     assert outcome.key == str(ALICE)
 
 
-def stage() -> tuple[MemoryStage, MemoryDirectory]:
+def stage(acceptances: MemoryAcceptances | None = None) -> tuple[MemoryStage, MemoryDirectory]:
     directory = MemoryDirectory()
+    acceptances = acceptances or MemoryAcceptances()
     for known in DIRECTORY.values():
         directory.put(known)
     return MemoryStage(
         Stage(
             "handle_resolution",
-            partial(on_payments_requested, directory=directory),
+            partial(on_payments_requested, directory=directory, acceptances=acceptances),
             on_conflict=on_payment_conflicted,
         )
     ), directory
@@ -96,6 +100,27 @@ async def test_of_two_bodies_under_one_key_the_first_wins_and_the_other_is_told(
     assert first.amount_minor == 1000
     assert isinstance(second, PaymentConflicted)
     assert second.fingerprint == "1" * 64
+
+
+@pytest.mark.parametrize(
+    ("age", "changes", "outcomes"),
+    [
+        (timedelta(days=40), {}, []),
+        (timedelta(days=40), {"fingerprint": "1" * 64}, [PaymentConflicted]),
+        (timedelta(days=40), {"is_key_unproven": False}, [PaymentResolved]),
+        (timedelta(0), {}, [PaymentResolved]),
+    ],
+)
+async def test_a_retry_after_weeks_is_not_decided_anew_though_the_edge_could_not_ask(
+    age: timedelta, changes: dict[str, Any], outcomes: list[type[Event]]
+) -> None:
+    acceptances = MemoryAcceptances()
+    acceptances.put(payment_id(), Acceptance(NOW - age, "0" * 64))
+    memory, _ = stage(acceptances)
+
+    await memory.deliver(requested(**({"is_key_unproven": True} | changes)))
+
+    assert [type(event) for event in memory.distinct_published()] == outcomes
 
 
 async def test_the_same_payment_twice_in_one_batch_is_decided_once() -> None:

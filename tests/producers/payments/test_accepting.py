@@ -72,6 +72,17 @@ async def test_the_same_key_is_the_same_payment_also_when_nothing_is_remembered(
     assert one.envelope.event_id == other.envelope.event_id
 
 
+async def test_a_key_that_nobody_could_be_asked_about_is_published_as_unproven(
+    router: Router,
+) -> None:
+    await router.post(key="k")
+    await router.post()
+
+    keyed, made_here = (understood(message).event for message in router.log.published)
+    assert keyed.is_key_unproven
+    assert not made_here.is_key_unproven
+
+
 async def test_another_body_under_the_same_key_is_another_event_of_the_same_payment(
     router: Router,
 ) -> None:
