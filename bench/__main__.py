@@ -14,6 +14,7 @@ from bench.accept import measure_accept
 from bench.drain import measure_drain
 from bench.figures import Figure
 from bench.latency import TARGETS_MS, measure_latency
+from bench.ledger import measure_ledger
 from bench.machine import this_machine
 from bench.meter import Reading
 from bench.place import open_place
@@ -33,6 +34,7 @@ class Part(StrEnum):
     LATENCY = "latency"
     RESOLVE = "resolve"
     ACCEPT = "accept"
+    LEDGER = "ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,25 @@ class Sizes:
     latency_s: float
     resolve_s: float
     accept_s: float
+    ledger_share: float
 
 
-FULL: Final = Sizes(people=2_000, backlog=100_000, latency_s=30.0, resolve_s=20.0, accept_s=10.0)
-QUICK: Final = Sizes(people=200, backlog=10_000, latency_s=5.0, resolve_s=5.0, accept_s=3.0)
+FULL: Final = Sizes(
+    people=2_000,
+    backlog=100_000,
+    latency_s=30.0,
+    resolve_s=20.0,
+    accept_s=10.0,
+    ledger_share=1.0,
+)
+QUICK: Final = Sizes(
+    people=200,
+    backlog=10_000,
+    latency_s=5.0,
+    resolve_s=5.0,
+    accept_s=3.0,
+    ledger_share=0.1,
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -92,12 +109,12 @@ async def _measure(
                 drained = await measure_drain(rig, sizes.backlog)
                 figures += drained.figures
                 readings["half the backlog drained"] = drained.middle
-            figures += await _measure_edges(rig, sizes, parts, console)
+            figures += await _measure_rest(rig, sizes, parts, console)
             readings["end"] = place.meter.read()
     return [*figures, *_memory(readings)]
 
 
-async def _measure_edges(
+async def _measure_rest(
     rig: Rig, sizes: Sizes, parts: Sequence[Part], console: Console
 ) -> list[Figure]:
     figures: list[Figure] = []
@@ -111,6 +128,9 @@ async def _measure_edges(
     if Part.ACCEPT in parts:
         console.print("Accepting payments ...")
         figures += await measure_accept(rig, sizes.accept_s)
+    if Part.LEDGER in parts:
+        console.print("Posting to the ledger alone ...")
+        figures += await measure_ledger(rig.database, clock=rig.clock, share=sizes.ledger_share)
     return figures
 
 
