@@ -116,7 +116,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _demo_stays_home(self) -> Self:
-        if self.profile is not Profile.DEMO or _is_loopback(self.bind_host):
+        if self.profile is not Profile.DEMO or is_loopback(self.bind_host):
             return self
         if not self.demo_in_container:
             raise ValueError(
@@ -141,7 +141,8 @@ def setting_faults(error: ValidationError) -> list[str]:
     ]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine's own, out of reach of others."""
     if host == "localhost":
         return True
     try:

@@ -49,6 +49,7 @@ async def call(
     headers: Headers = (),
     chunks: Sequence[bytes] = (b"",),
     never_ends: bool = False,
+    client_host: str = "127.0.0.1",
 ) -> Answer:
     """Send a request whose body arrives in these chunks, and read the whole answer.
 
@@ -66,7 +67,7 @@ async def call(
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.encode(), _bytes(value)) for name, value in headers],
-        "client": ("127.0.0.1", 1),
+        "client": (client_host, 1),
         "server": ("127.0.0.1", 80),
         "state": {},
     }

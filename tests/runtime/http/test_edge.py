@@ -227,6 +227,15 @@ async def test_in_the_demo_everybody_is_the_demo_client() -> None:
     assert answer.document == {"client": "demo"}
 
 
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("::", 403)]
+)
+async def test_the_demo_answers_callers_on_its_own_machine_only(host: str, status: int) -> None:
+    answer = await call(app_with(), "GET", "/whose", client_host=host)
+
+    assert answer.status == status
+
+
 def test_elsewhere_an_edge_does_not_start_without_an_authenticator() -> None:
     with pytest.raises(SystemExit) as refused:
         app_with(settings=Settings(profile=Profile.PRODUCTION))
