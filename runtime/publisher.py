@@ -69,6 +69,7 @@ class KafkaPublisher:
         self._in_flight_records = 0
         self._rebuilding = asyncio.Lock()
         self._discarding: set[asyncio.Task[None]] = set()
+        self._unanswered: dict[AIOKafkaProducer, set[asyncio.Task[None]]] = defaultdict(set)
 
     async def start(self) -> None:
         """Connect; Unavailable if no broker answers."""
@@ -80,7 +81,7 @@ class KafkaPublisher:
         """Flush for a moment, then close."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _close(producer)
+            await self._give_up(producer)
         await asyncio.gather(*self._discarding)
 
     async def ping(self) -> None:
@@ -118,20 +119,27 @@ class KafkaPublisher:
             log.warning("publish_failed", role=self._role, error=type(error).__name__)
 
     async def _send(self, messages: Sequence[Message]) -> None:
+        sending = asyncio.current_task()
         producer = self._producer
+        assert sending is not None
         try:
             if producer is None:
                 await self.start()
                 producer = self._producer
                 assert producer is not None
+            self._unanswered[producer].add(sending)
             futures = [
                 await producer.send_batch(batch, topic, partition=partition)
                 for topic, partition, batch in await self._batches(producer, messages)
             ]
             answers = await asyncio.gather(*futures, return_exceptions=True)
+        except asyncio.CancelledError as error:
+            raise Unknown("its producer was closed before the broker answered") from error
         except KafkaError as error:
             await self._discard(producer)
             raise Unknown(f"the broker refused: {type(error).__name__}") from error
+        finally:
+            self._unanswered.get(producer, set()).discard(sending)
         failed = [answer for answer in answers if isinstance(answer, BaseException)]
         if failed:
             # The sequence of a partition may have a hole now: every later send would be refused.
@@ -186,9 +194,18 @@ class KafkaPublisher:
             if producer is None or self._producer is not producer:
                 return
             self._producer = None
-        closing = asyncio.create_task(_close(producer))
+        closing = asyncio.create_task(self._give_up(producer))
         self._discarding.add(closing)
         closing.add_done_callback(self._discarding.discard)
+
+    async def _give_up(self, producer: AIOKafkaProducer) -> None:
+        """Close a producer, and let go of the sends that it will never answer.
+
+        They would count as in flight for ever, until nothing more could be published.
+        """
+        await _close(producer)
+        for sending in self._unanswered.pop(producer, set()):
+            sending.cancel()
 
 
 @lru_cache(maxsize=65_536)

@@ -17,6 +17,7 @@ from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.wire import Message
+from tests.support.waiting import eventually
 from titan.servers import Endpoints
 
 POSTED = "payment.posted.v1"
@@ -155,4 +156,27 @@ async def test_after_a_failure_the_next_publish_has_a_fresh_producer(
         await publisher.publish([message("key", b"lost")], deadline_s=10)
     await publisher.publish([message("key", b"second")], deadline_s=10)
 
+    assert await read_back() == {b"key": [b"first", b"second"]}
+
+
+@pytest.mark.real
+async def test_what_a_closed_producer_left_unanswered_is_unknown_and_no_longer_in_flight(
+    publisher: KafkaPublisher, read_back: Callable[[], Awaitable[dict[bytes, list[bytes]]]]
+) -> None:
+    await publisher.publish([message("key", b"first")], deadline_s=10)
+    producer = publisher._producer
+    assert producer is not None
+    # From here on it sends nothing, as one that waits for a broker which does not come back.
+    producer._sender.sender_task.cancel()
+    with pytest.raises(Unknown):
+        await publisher.publish([message("key", b"late")], deadline_s=0.1)
+    waiting = asyncio.create_task(publisher.publish([message("key", b"lost")], deadline_s=600))
+    await eventually(lambda: publisher._in_flight_records == 2)
+
+    await publisher._discard(producer)
+
+    with pytest.raises(Unknown):
+        await waiting
+    await eventually(lambda: publisher._in_flight_records == 0)
+    await publisher.publish([message("key", b"second")], deadline_s=10)
     assert await read_back() == {b"key": [b"first", b"second"]}
