@@ -28,8 +28,9 @@ def flow_faults(evidence: Evidence) -> Iterator[Fault]:
             by_id[intent.payment_id].append(intent)
     for payment_id, intents in by_id.items():
         yield from _promise_faults(evidence, payment_id, intents)
-    for payment_id in evidence.payments.keys() - by_id.keys():
-        yield Fault("nobody was told of this payment", payment_id, heals=True)
+    if not any(intent.is_abandoned for intent in evidence.history.intents):
+        for payment_id in evidence.payments.keys() - by_id.keys():
+            yield Fault("nobody was told of this payment", payment_id)
     yield from _event_faults(evidence)
 
 
@@ -37,8 +38,10 @@ def _key_faults(evidence: Evidence) -> Iterator[Fault]:
     ids: dict[str, set[UUID]] = defaultdict(set)
     keys: dict[UUID, set[str]] = defaultdict(set)
     for intent in evidence.history.intents:
-        if not intent.is_answered:
+        if not intent.is_answered and not intent.is_abandoned:
             yield Fault(f"{intent.key} was never answered: {intent.notes}")
+        if intent.payment_id is not None and intent.refused_as is not None:
+            yield Fault(f"{intent.key} was accepted and refused: {intent.notes}", intent.payment_id)
         if intent.payment_id is not None:
             ids[intent.key].add(intent.payment_id)
             keys[intent.payment_id].add(intent.key)

@@ -5,19 +5,18 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-import httpx
-
 from tests.storm.history import History, Intent
+from tests.storm.http import Answer, Http, NoAnswer
 
 REPEAT_PAUSE_S: Final = 0.2
 ANSWER_S_MAX: Final = 60.0
 """A client that repeats for so long without an answer has been let down."""
 
 _WORKERS: Final = 24
-_REQUEST_S_MAX: Final = 5.0
 _UNSURE: Final = frozenset({408, 429, 503})
 
 
@@ -28,11 +27,7 @@ class Client:
         self.history = history
         self.payments_url = payments_url
         self.handles_url = handles_url
-        self.http = httpx.AsyncClient(
-            timeout=_REQUEST_S_MAX,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
-        )
+        self.http = Http()
 
     async def pay(self, intent: Intent) -> None:
         """Ask until there is an answer, always under the same key."""
@@ -43,41 +38,49 @@ class Client:
     async def ask(self, intent: Intent) -> bool:
         """Ask once; whether there was an answer. No answer is an unknown, never a no."""
         try:
-            answer = await self.http.post(
-                f"{self.payments_url}/payments",
-                json=intent.body,
-                headers={"Idempotency-Key": intent.key},
-            )
-        except httpx.HTTPError as error:
-            intent.note(f"unknown: {type(error).__name__}")
-            return False
-        return self._note(intent, answer.status_code, answer.json())
+            await self.ask_once(intent)
+        except NoAnswer as error:
+            intent.note(f"unknown: {error}")
+        return intent.is_answered
+
+    async def ask_once(self, intent: Intent) -> Answer:
+        """Ask once and note the answer, or NoAnswer."""
+        answer = await self.http.request(
+            "POST",
+            f"{self.payments_url}/payments",
+            document=intent.body,
+            headers={"Idempotency-Key": intent.key},
+        )
+        self.note(intent, answer.status, answer.json())
+        return answer
 
     async def pay_many(self, intents: Sequence[Intent]) -> None:
         """Ask for all in one request; what is not answered is repeated one by one."""
         items = [{**intent.body, "idempotency_key": intent.key} for intent in intents]
         try:
-            answer = await self.http.post(
-                f"{self.payments_url}/payments/bulk", json={"payments": items}
+            answer = await self.http.request(
+                "POST", f"{self.payments_url}/payments/bulk", document={"payments": items}
             )
-        except httpx.HTTPError as error:
+        except NoAnswer as error:
             for intent in intents:
-                intent.note(f"unknown: {type(error).__name__}")
+                intent.note(f"unknown: {error}")
         else:
-            if answer.status_code == httpx.codes.OK:
+            if answer.is_success:
                 for intent, item in zip(intents, answer.json()["data"], strict=True):
-                    self._note(intent, item["status"], item.get("problem", item))
+                    self.note(intent, item["status"], item.get("problem", item))
         await asyncio.gather(*(self.pay(each) for each in intents if not each.is_answered))
 
-    async def send(self, method: str, url: str, **request: Any) -> httpx.Response:
+    async def send(self, method: str, url: str, document: Any = None) -> Answer:
         """Any other request, repeated under one key until an edge says yes or no."""
-        key = f"{method} {url} {request}"
+        key = f"{method} {url} {document}"
         headers = {"Idempotency-Key": hashlib.sha256(key.encode()).hexdigest()}
         async with asyncio.timeout(ANSWER_S_MAX):
             while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    answer = await self.http.request(method, url, headers=headers, **request)
-                    if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                with contextlib.suppress(NoAnswer):
+                    answer = await self.http.request(
+                        method, url, document=document, headers=headers
+                    )
+                    if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                         return answer
                 await asyncio.sleep(REPEAT_PAUSE_S)
 
@@ -86,20 +89,17 @@ class Client:
         answer = await self.send("GET", f"{self.payments_url}/payments/{intent.payment_id}")
         return answer.json()
 
-    def _note(self, intent: Intent, status: int, document: dict[str, Any]) -> bool:
-        if status == httpx.codes.ACCEPTED:
+    def note(self, intent: Intent, status: int, document: dict[str, Any]) -> None:
+        """What an edge said of a payment."""
+        code = f"{status} {document.get('code')}"
+        if status == HTTPStatus.ACCEPTED:
             intent.accept(UUID(document["id"]))
-            return True
-        code = str(document.get("code"))
-        if status in _UNSURE:
-            intent.note(f"unknown: {status} {code}")
-            return False
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            self.history.surprises.append(f"{status} {code} for {intent.key}")
-            intent.note(f"unknown: {status} {code}")
-            return False
-        intent.refuse(f"{status} {code}")
-        return True
+        elif status in _UNSURE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            intent.note(f"unknown: {code}")
+            if status not in _UNSURE:
+                self.history.surprises.append(f"{code} for {intent.key}")
+        else:
+            intent.refuse(code)
 
 
 class Load:
@@ -120,6 +120,10 @@ class Load:
             yield
             self._is_closing = True
             await asyncio.gather(*workers)
+        except BaseException:
+            # What was cut short would be counted against Titan by every later check.
+            self._client.history.abandon_unanswered()
+            raise
         finally:
             for worker in workers:
                 worker.cancel()

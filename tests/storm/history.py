@@ -21,6 +21,8 @@ class Intent:
     accepted_at_s: float | None = None
     refused_as: str | None = None
     """The edge's own no."""
+    is_abandoned: bool = False
+    """The client was stopped before it had an answer."""
 
     def note(self, what: str) -> None:
         self.notes.append((time.time(), what))
@@ -75,3 +77,8 @@ class History:
         intent.note(f"{payer} wants to pay {payee} {amount_minor}")
         self.intents.append(intent)
         return intent
+
+    def abandon_unanswered(self) -> None:
+        """Nobody asks for these any more."""
+        for intent in self.intents:
+            intent.is_abandoned = not intent.is_answered

@@ -1,6 +1,7 @@
 """The Titan that the storms hit: one for the run, on a directory and ports of its own."""
 
 import asyncio
+import dataclasses
 import os
 import shutil
 import signal
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid5
 
-import httpx
 import psutil
 
 from runtime.clock import SystemClock
@@ -24,22 +24,27 @@ from schemas.wire import encode, first_envelope
 from tests.storm.client import Client
 from tests.storm.garbage import Garbage
 from tests.storm.history import History
+from tests.storm.http import NoAnswer
 from tests.support.waiting import eventually
 from titan.local_titan import LocalTitan
+from titan.packing import STAGE_WEIGHTS_US, Pack
+from titan.programs import worker_program
 from titan.servers import EmbeddedServer
+from titan.servers.ports import free_port
 from titan.supervisor import Child
 
 TREASURY: Final = "treasury"
-WALLETS: Final = 40
+PEOPLE: Final = ("alice", "bob", *(f"person{number:02d}" for number in range(38)))
 FUNDS_MINOR: Final = 50_000
 RECOVERY_S_MAX: Final = 60.0
+
+SESSION_SETTING: Final = "TITAN_CONSUMER_SESSION_TIMEOUT_MS"
+SESSION_MS: Final = 6_000
+"""Long enough for a killed stage to be back under its name, short enough to see an eviction."""
 
 _PROCESSES: Final = 2
 _USD: Final = {"currency": "USD"}
 _ROOT: Final = UUID("00000000-0000-0000-0000-000000005707")
-
-# Long enough for a killed stage to be back under its name, short enough to see an eviction.
-_SESSION_MS: Final = 6_000
 
 
 @dataclass
@@ -49,9 +54,8 @@ class Storm:
     titan: LocalTitan
     settings: Settings
     client: Client
-    handles: list[str] = field(default_factory=list)
-    """Of the wallets, each with money in it."""
     accounts: dict[str, UUID] = field(default_factory=dict)
+    """Of the treasury and of each of the people, who all have money; and of whom tests add."""
     garbage: list[Garbage] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """What the supervisor told, in order."""
@@ -100,6 +104,44 @@ class Storm:
             RECOVERY_S_MAX,
         )
 
+    @asynccontextmanager
+    async def twin_of(self, worker: Child) -> AsyncIterator[Child]:
+        """A second process with the stages of a worker, in the same consumer groups."""
+        stages = tuple(word for word in worker.program.arguments if word in STAGE_WEIGHTS_US)
+        program = worker_program(
+            Pack(name="twin", stages=stages, replica=1),
+            metrics_port=free_port(),
+            settings=self.settings,
+            addresses=self.titan.addresses,
+        )
+        # What the workers were given when they started, and this test process was not.
+        environment = {**program.environment, SESSION_SETTING: str(SESSION_MS)}
+        twin = Child(
+            dataclasses.replace(program, environment=environment),
+            directory=self.titan.directory,
+            clock=SystemClock(),
+            say=self.said.append,
+        )
+        twin.start()
+        try:
+            await eventually(lambda: self.is_up(twin), RECOVERY_S_MAX)
+            yield twin
+        finally:
+            await twin.stop()
+
+    @contextmanager
+    def held(self, *pids: int | None) -> Iterator[None]:
+        """Stop these processes in their tracks; afterwards they go on as if nothing had been."""
+        for pid in pids:
+            assert pid is not None
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                assert pid is not None
+                os.kill(pid, signal.SIGCONT)
+
     async def is_up(self, child: Child) -> bool:
         """Whether a stage process or an edge says that it works."""
         environment = child.program.environment
@@ -109,8 +151,8 @@ class Storm:
             port = environment[f"TITAN_{child.program.name.upper()}_PORT"]
             url = f"http://127.0.0.1:{port}/ready"
         try:
-            return (await self.client.http.get(url)).is_success
-        except httpx.HTTPError:
+            return (await self.client.http.request("GET", url)).is_success
+        except NoAnswer:
             return False
 
 
@@ -137,10 +179,12 @@ async def open_storm(seed: int) -> AsyncIterator[Storm]:
             handles_url=titan.handles_url,
             history=History(seed),
         )
-        async with client.http:
-            storm = Storm(titan, settings, client, said=said)
+        storm = Storm(titan, settings, client, said=said)
+        try:
             await _populate(storm)
             yield storm
+        finally:
+            client.http.close()
     finally:
         if serving is not None:
             serving.cancel()
@@ -156,12 +200,11 @@ async def open_storm(seed: int) -> AsyncIterator[Storm]:
 @contextmanager
 def _session_of_workers() -> Iterator[None]:
     """The processes inherit the environment, and so this setting."""
-    name = "TITAN_CONSUMER_SESSION_TIMEOUT_MS"
-    os.environ[name] = str(_SESSION_MS)
+    os.environ[SESSION_SETTING] = str(SESSION_MS)
     try:
         yield
     finally:
-        del os.environ[name]
+        del os.environ[SESSION_SETTING]
 
 
 async def _populate(storm: Storm) -> None:
@@ -195,8 +238,7 @@ async def _populate(storm: Storm) -> None:
         await publisher.stop()
     storm.accounts[TREASURY] = treasury_id
     await claim(storm, TREASURY)
-    storm.handles = [f"person{number:02d}" for number in range(WALLETS)]
-    await asyncio.gather(*(_open_wallet(storm, handle) for handle in storm.handles))
+    await asyncio.gather(*(_open_wallet(storm, handle) for handle in PEOPLE))
 
 
 async def _open_wallet(storm: Storm, handle: str) -> None:
@@ -209,7 +251,7 @@ async def open_account(storm: Storm, handle: str) -> None:
     """A wallet of its own for a handle that is yet to be claimed."""
     client = storm.client
     # The key of the request derives from its address, and so does the account.
-    answer = await client.send("POST", f"{client.payments_url}/accounts?of={handle}", json=_USD)
+    answer = await client.send("POST", f"{client.payments_url}/accounts?of={handle}", _USD)
     storm.accounts[handle] = UUID(answer.json()["id"])
 
 
@@ -223,7 +265,7 @@ async def claim(storm: Storm, handle: str) -> None:
             "account_id": str(storm.accounts[handle]),
             "display_name": handle.title(),
         }
-        await client.send("POST", f"{client.handles_url}/handles?at={time.time()}", json=body)
+        await client.send("POST", f"{client.handles_url}/handles?at={time.time()}", body)
         sight = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={handle}")
         return sight.is_success
 

@@ -1,13 +1,20 @@
 """Payments flow while everything dies and comes back; afterwards the books are right."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
 
+from runtime.topics import topic_map
 from tests.storm.books import Books, check
+from tests.storm.check_flow import FINAL
 from tests.storm.client import Load
-from tests.storm.place import Storm
+from tests.storm.garbage import strew
+from tests.storm.history import Intent
+from tests.storm.place import PEOPLE, RECOVERY_S_MAX, Storm, claim, open_account
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.storm,
@@ -18,10 +25,11 @@ pytestmark = [
 RATE_PER_S = 150.0
 BURST = 300
 KILLS = 3
+HELD_S = 1.5
 
 
 def load_on(storm: Storm) -> Load:
-    return Load(storm.client, storm.handles, rate_per_s=RATE_PER_S)
+    return Load(storm.client, PEOPLE, rate_per_s=RATE_PER_S)
 
 
 async def test_stages_killed_in_the_middle_of_their_work(storm: Storm) -> None:
@@ -65,6 +73,59 @@ async def test_edges_killed_with_requests_under_way(storm: Storm) -> None:
             await storm.kill_child(edge)
 
     told(await check(storm))
+
+
+async def test_processes_held_up_for_a_while(storm: Storm) -> None:
+    load = load_on(storm)
+    async with load.flowing():
+        for child in (storm.worker_of("payment_projection"), *storm.edges):
+            with storm.held(child.pid):
+                await asyncio.sleep(HELD_S)
+
+    told(await check(storm))
+
+
+async def test_a_worker_that_was_taken_for_dead_wakes_as_a_zombie(storm: Storm) -> None:
+    """Its twin gets all its partitions, and ends its payments, while it is stopped mid-batch."""
+    load = load_on(storm)
+    worker = storm.worker_of("ledger_posting")
+    async with load.flowing(), storm.twin_of(worker):
+        burst = asyncio.create_task(storm.client.pay_many(load.intents(BURST)))
+        with storm.held(worker.pid):
+            await burst
+            late = load.intents(BURST)
+            await storm.client.pay_many(late)
+            await eventually(partial(all_ended, storm, late), RECOVERY_S_MAX)
+        await storm.client.pay_many(load.intents(BURST))
+        await eventually(partial(storm.is_up, worker), RECOVERY_S_MAX)
+
+    told(await check(storm))
+
+
+async def test_garbage_of_every_kind_on_every_topic(storm: Storm) -> None:
+    """Those with a consumer set it aside; the caches that follow a topic step over it."""
+    load = load_on(storm)
+    topics = [topic for topic in topic_map().topics if topic.consumers or topic.tails]
+    async with load.flowing():
+        storm.garbage += await strew(
+            topics,
+            bootstrap=storm.titan.addresses.kafka_bootstrap,
+            chance=storm.client.history.random,
+        )
+        await storm.client.pay_many(load.intents(BURST))
+        await open_account(storm, "after.garbage")
+        await claim(storm, "after.garbage")
+
+    told(await check(storm))
+    assert [worker for worker in storm.workers if not await storm.is_up(worker)] == []
+
+
+async def all_ended(storm: Storm, intents: Sequence[Intent]) -> bool:
+    """Whether the edge tells of all these payments that they have ended."""
+    for intent in intents:
+        if (await storm.client.payment(intent))["state"] not in FINAL:
+            return False
+    return True
 
 
 def told(books: Books) -> None:
