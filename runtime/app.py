@@ -83,11 +83,17 @@ HEALTH: Final[dict[str, StageHealth]] = {}
 
 
 def stage_app(
-    name: str, build: Callable[[Resources], Stage], settings: Settings | None = None
+    name: str,
+    build: Callable[[Resources], Stage],
+    settings: Settings | None = None,
+    *,
+    gathers: bool = False,
 ) -> FastStream:
     """The FastStream application of a stage.
 
-    Nothing is opened before the application starts. Errors at start are one plain line.
+    `gathers` is for a stage that no payment waits for: it takes records some at a time, and so
+    leaves the machine to those that are waited for. Nothing is opened before the application
+    starts. Errors at start are one plain line.
     """
     settings = settings or Settings()
     clock = SystemClock()
@@ -118,6 +124,8 @@ def stage_app(
         heartbeat_interval_ms=settings.consumer_heartbeat_interval_ms,
         rebalance_timeout_ms=settings.consumer_rebalance_timeout_ms,
         fetch_max_bytes=_FETCH_BYTES_MAX,
+        fetch_max_wait_ms=limits.GATHER_MS if gathers else limits.POLL_WAIT_MS,
+        fetch_min_bytes=limits.GATHER_BYTES if gathers else 1,
         parser=_raw_message,
         decoder=_raw_records,
         listener=gate,
@@ -127,7 +135,7 @@ def stage_app(
 
     async def next_records(consumer: AIOKafkaConsumer) -> Records:
         """Wait inside the fetch, never beside it: FastStream's own loop sleeps when idle."""
-        if health.shell is None or health.shell.halted:
+        if health.shell is None or health.shell.halted or gate.closing:
             await clock.sleep(limits.POLL_WAIT_MS / 1000)
             return ()
         return await poll(consumer, clock)
@@ -139,16 +147,29 @@ def stage_app(
         assert health.shell is not None
         await health.shell.on_batch(records, subscriber.consumer)
 
+    committing: set[asyncio.Task[None]] = set()
+
     async def open_resources() -> None:
         runner = await resources.open(build)
-        health.shell = BatchShell(runner, gate=gate, clock=clock, on_defect=_stop_at_once)
+        shell = BatchShell(runner, gate=gate, clock=clock, on_defect=_stop_at_once)
+        committing.add(asyncio.create_task(shell.keep_committing()))
+        health.shell = shell
+
+    async def finish() -> None:
+        for task in committing:
+            task.cancel()
+        await gate.close()
 
     async def close_resources() -> None:
         health.shell = None
         await resources.close()
 
     return FastStream(
-        broker, logger=None, on_startup=[open_resources], after_shutdown=[close_resources]
+        broker,
+        logger=None,
+        on_startup=[open_resources],
+        on_shutdown=[finish],
+        after_shutdown=[close_resources],
     )
 
 

@@ -1,11 +1,11 @@
 """The shell around a stage's batches: retries, seeks back, commits, and rebalances.
 
 The client library moves its position on whatever happens in a handler, so nothing leaves here
-without either an explicit commit of `last + 1` or a seek back to the first record.
+without either a note to commit `last + 1` explicitly or a seek back to the first record.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -36,6 +36,7 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no
         self._open = True
         self._idle = asyncio.Event()
         self._idle.set()
+        self._before_release: Callable[[], Awaitable[None]] | None = None
 
     def enter(self) -> bool:
         """Begin a batch; False while partitions change hands."""
@@ -48,19 +49,29 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no
         """End a batch."""
         self._idle.set()
 
+    def before_release(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Call this after the last batch and before the partitions are given up."""
+        self._before_release = act
+
     @property
     def closing(self) -> bool:
-        """Whether a rebalance waits for this batch."""
+        """Whether a rebalance or the end waits for this batch."""
         return not self._open
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Let nothing new begin, and wait, within bounds, for what has begun."""
+    async def close(self) -> None:
+        """Let nothing new begin, wait, within bounds, for what has begun, and round it off."""
         self._open = False
         try:
             async with asyncio.timeout(limits.REVOKE_WAIT_S):
                 await self._idle.wait()
+                if self._before_release is not None:
+                    await self._before_release()
         except TimeoutError:
-            log.warning("revoked_mid_batch", partitions=len(revoked))
+            log.warning("released_mid_batch")
+
+    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
+        """Finish before the partitions change hands."""
+        await self.close()
         self.generation += 1
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
@@ -84,8 +95,11 @@ class BatchShell:
         self._letters_in_a_row: dict[tuple[str, int], int] = {}
         self._committed_at_s = clock.monotonic_s()
         self._handled: dict[TopicPartition, int] = {}
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._consumer: Any = None
         self._lag_records = 0
         self.halted = False
+        gate.before_release(self.commit)
 
     @property
     def healthy(self) -> bool:
@@ -99,16 +113,17 @@ class BatchShell:
         return self._lag_records
 
     async def on_batch(self, records: Sequence[Record], consumer: Any) -> None:  # noqa: ANN401
-        """Handle one batch and commit its offsets, or seek back to its start."""
+        """Handle one batch; its offsets are committed soon after. Or seek back to its start."""
         if not records or self.halted or not self._gate.enter():
             return
         done = False
         try:
+            self._consumer = consumer
             generation = self._gate.generation
             self._observe_age(records)
             done = await self._attempts(records)
             if done and generation == self._gate.generation:
-                await self._commit(records, consumer)
+                self._note_handled(records)
         except Exception:
             # A defect, foreseen or not: keep the offset, say so, and stop before money is lost.
             log.exception("defect", stage=self._stage)
@@ -159,18 +174,36 @@ class BatchShell:
             metrics.HALTED.labels(self._stage).set(1)
             log.critical("halted", stage=self._stage, reason="too many dead letters in a row")
 
-    async def _commit(self, records: Sequence[Record], consumer: Any) -> None:  # noqa: ANN401
+    async def keep_committing(self) -> None:
+        """Commit what was handled, every now and then, until cancelled.
+
+        Not with each batch: at low rates a batch is one record, and the commits would cost the
+        broker more than the records. An offset is only a note of where to begin again, never
+        ahead of the work; what is read twice is found in the inbox.
+        """
+        while True:
+            await self._clock.sleep(limits.COMMIT_INTERVAL_S)
+            await self.commit()
+
+    def _note_handled(self, records: Sequence[Record]) -> None:
         ends = {
             TopicPartition(record.topic, record.partition): record.offset + 1 for record in records
         }
         self._handled.update(ends)
+        self._uncommitted.update(ends)
+
+    async def commit(self) -> None:
+        """Commit the end of what was handled since the last time."""
+        ends, self._uncommitted = self._uncommitted, {}
+        if not ends:
+            return
         # One lost partition would make the broker refuse the whole map.
-        assigned = consumer.assignment()
+        assigned = self._consumer.assignment()
         owned = {place: end for place, end in ends.items() if place in assigned}
         try:
             async with asyncio.timeout(_COMMIT_S_MAX):
                 if owned:
-                    await consumer.commit(owned)
+                    await self._consumer.commit(owned)
             self._committed_at_s = self._clock.monotonic_s()
         except (KafkaError, TimeoutError) as error:
             # The work is done and stored; whoever reads these records again finds it in the inbox.

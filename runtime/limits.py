@@ -21,6 +21,15 @@ BACKOFF_S_MAX: Final = 2.0
 BATCH_S_MAX: Final = 15.0
 """One try of a batch takes no longer; past it the try counts as unavailable."""
 
+COMMIT_INTERVAL_S: Final = 0.25
+"""Between two commits of a stage's offsets: a killed stage repeats so much of its work."""
+
+GATHER_MS: Final = 40
+"""How long the broker gathers records for a stage that no payment waits for."""
+
+GATHER_BYTES: Final = 64 * 1024
+"""So many gathered bytes end that wait."""
+
 REVOKE_WAIT_S: Final = 20.0
 """How long a rebalance waits for the batch in progress. > BATCH_S_MAX, < the rebalance timeout."""
 

@@ -21,4 +21,4 @@ def build(_: Resources) -> Stage:
 
 def make_app() -> FastStream:
     """The application, for `faststream run consumers.payment_projection.app:make_app --factory`."""
-    return stage_app("payment_projection", build)
+    return stage_app("payment_projection", build, gathers=True)
