@@ -110,27 +110,7 @@ def stage_app(
         apply_types=False,
         logger=None,
     )
-    subscriber: Any = broker.subscriber(
-        *(settings.topic_prefix + topic.name for topic in topic_map().of_group(group)),
-        group_id=settings.topic_prefix + group,
-        group_instance_id=_instance(settings, group),
-        batch=True,
-        max_records=limits.BATCH_RECORDS_MAX,
-        batch_timeout_ms=limits.POLL_WAIT_MS,
-        ack_policy=AckPolicy.MANUAL,
-        auto_offset_reset=settings.consumer_auto_offset_reset,  # type: ignore[call-overload]
-        isolation_level="read_committed",
-        session_timeout_ms=settings.consumer_session_timeout_ms,
-        heartbeat_interval_ms=settings.consumer_heartbeat_interval_ms,
-        rebalance_timeout_ms=settings.consumer_rebalance_timeout_ms,
-        fetch_max_bytes=_FETCH_BYTES_MAX,
-        fetch_max_wait_ms=limits.GATHER_MS if gathers else limits.POLL_WAIT_MS,
-        fetch_min_bytes=limits.GATHER_BYTES if gathers else 1,
-        parser=_raw_message,
-        decoder=_raw_records,
-        listener=gate,
-        no_reply=True,
-    )
+    subscriber = _subscriber(broker, group, settings, gate, gathers=gathers)
     resources = StageResources(name, settings, clock)
 
     async def next_records(consumer: AIOKafkaConsumer) -> Records:
@@ -170,6 +150,33 @@ def stage_app(
         on_startup=[open_resources],
         on_shutdown=[finish],
         after_shutdown=[close_resources],
+    )
+
+
+def _subscriber(
+    broker: KafkaBroker, group: str, settings: Settings, gate: Gate, *, gathers: bool
+) -> Any:  # noqa: ANN401 - FastStream's subscriber, whose way to fetch is replaced
+    """The group's subscriber, with each option that the library would choose otherwise."""
+    return broker.subscriber(
+        *(settings.topic_prefix + topic.name for topic in topic_map().of_group(group)),
+        group_id=settings.topic_prefix + group,
+        group_instance_id=_instance(settings, group),
+        batch=True,
+        max_records=limits.BATCH_RECORDS_MAX,
+        batch_timeout_ms=limits.POLL_WAIT_MS,
+        ack_policy=AckPolicy.MANUAL,
+        auto_offset_reset=settings.consumer_auto_offset_reset,  # type: ignore[call-overload]
+        isolation_level="read_committed",
+        session_timeout_ms=settings.consumer_session_timeout_ms,
+        heartbeat_interval_ms=settings.consumer_heartbeat_interval_ms,
+        rebalance_timeout_ms=settings.consumer_rebalance_timeout_ms,
+        fetch_max_bytes=_FETCH_BYTES_MAX,
+        fetch_max_wait_ms=limits.GATHER_MS if gathers else limits.POLL_WAIT_MS,
+        fetch_min_bytes=limits.GATHER_BYTES if gathers else 1,
+        parser=_raw_message,
+        decoder=_raw_records,
+        listener=gate,
+        no_reply=True,
     )
 
 
