@@ -63,13 +63,13 @@ class Filters:
 
 
 async def merge(connection: Connection, rows: Sequence[PaymentRow]) -> None:
-    """Join rows into the table, in one statement: one row a payment, sorted by payment_id.
+    """Join rows into the table, and tell those who wait: one row a payment, sorted by payment_id.
 
     The order keeps two processes from waiting for each other in a circle. Must run in a
-    transaction.
+    transaction. One statement, the hint included: a batch is often a single event, and then each
+    round trip counts.
     """
-    status = await connection.execute(_MERGE, rows)
-    if int(status.rpartition(" ")[2]) < len(rows):
+    if await connection.fetchval(_MERGE, rows, CHANNEL) < len(rows):
         await _merge_rivals(connection, rows)
 
 
@@ -177,12 +177,13 @@ _UPSERT: Final = (
     " ON CONFLICT (payment_id) DO UPDATE SET "
 )
 _MERGE: Final = (
-    _UPSERT
+    f"WITH merged AS ({_UPSERT}"  # noqa: S608 - own words only
     + ", ".join(
         f"{name} = LEAST(known.{name}, EXCLUDED.{name})" for name in PaymentRow._fields[1:-1]
     )
     + " WHERE known.rivals IS NULL AND EXCLUDED.rivals IS NULL"
     " AND (known.fingerprint = EXCLUDED.fingerprint) IS NOT FALSE"
+    " RETURNING 1) SELECT count(*), pg_notify($2, '') FROM merged"
 )
 _REPLACE: Final = _UPSERT + ", ".join(
     f"{name} = EXCLUDED.{name}" for name in PaymentRow._fields[1:]

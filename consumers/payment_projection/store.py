@@ -5,7 +5,6 @@ from uuid import UUID
 
 from projections import payments
 from projections.payment_fold import PaymentRow, join
-from runtime.changes import notify
 from runtime.unit import MemoryUnit, PostgresUnit, Unit
 
 
@@ -13,10 +12,9 @@ class PostgresPayments:
     """The table `payments`."""
 
     async def merge(self, unit: Unit, rows: Sequence[PaymentRow]) -> None:
-        """One statement for the batch, and one for the hint."""
+        """One statement for the batch."""
         assert isinstance(unit, PostgresUnit)
         await payments.merge(unit.connection, rows)
-        await notify(unit.connection, payments.CHANNEL)
 
 
 class MemoryPayments:
