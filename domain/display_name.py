@@ -16,7 +16,7 @@ _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"
 
 
 def normalise_display_name(typed: str) -> str:
-    """The name in NFC without spaces around it; Invalid if it is empty, too long or hides things."""
+    """The name in NFC, trimmed; Invalid if it is empty, too long or hides things."""
     if len(typed) > 2 * DISPLAY_NAME_CHARACTERS_MAX:
         raise Invalid("invalid_display_name", "a display name has 1 to 80 characters")
     name = unicodedata.normalize("NFC", typed).strip()
