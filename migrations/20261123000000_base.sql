@@ -38,7 +38,12 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('inbox partitions', 0));
-    IF to_regclass(partition_name) IS NOT NULL THEN
+    -- to_regclass would answer from this session's cache, which does not know yet what whoever
+    -- held the lock has made.
+    IF EXISTS (
+        SELECT FROM pg_class
+        WHERE relname = partition_name AND relnamespace = current_schema()::regnamespace
+    ) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE inbox INCLUDING ALL)', partition_name);
@@ -55,6 +60,8 @@ DECLARE
     partition_name text;
     dropped integer := 0;
 BEGIN
+    -- One at a time: of two that drop the same table, the second would fail.
+    PERFORM pg_advisory_xact_lock(hashtextextended('inbox partitions', 0));
     FOR partition_name IN
         SELECT child.relname
         FROM pg_inherits
