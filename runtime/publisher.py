@@ -229,11 +229,16 @@ def _size_bytes(message: Message) -> int:
 async def _close(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(_STOP_S_MAX):
+            # Before `stop`, which would flush in a task of its own and leave it behind.
+            await producer.flush()
             await producer.stop()
     except (TimeoutError, KafkaError, OSError):
-        # Its flush waits for ever while the broker is away: cut the sender and the sockets.
+        # The flush waits for ever while the broker is away: cut the sender and the sockets.
+        producer._closed = True  # noqa: SLF001 - what `stop` does first
         sender = getattr(producer, "_sender", None)
         task = getattr(sender, "sender_task", None)
         if task is not None:
             task.cancel()
         await producer.client.close()
+        if task is not None:
+            await asyncio.wait([task], timeout=_STOP_S_MAX)
