@@ -85,9 +85,9 @@ class Client:
                 await asyncio.sleep(REPEAT_PAUSE_S)
 
     async def payment(self, intent: Intent) -> Any:
-        """The payment as its edge tells it."""
+        """The payment as its edge tells it; None while cache and projection do not know it yet."""
         answer = await self.send("GET", f"{self.payments_url}/payments/{intent.payment_id}")
-        return answer.json()
+        return answer.json() if answer.is_success else None
 
     def note(self, intent: Intent, status: int, document: dict[str, Any]) -> None:
         """What an edge said of a payment."""

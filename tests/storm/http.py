@@ -73,8 +73,9 @@ class Http:
     def close(self) -> None:
         """Hang up."""
         for connections in self._idle.values():
-            while connections:
-                connections.pop()[1].transport.abort()
+            for _, writer in connections:
+                writer.transport.abort()
+            connections.clear()
 
     async def _connection(self, server: str) -> Connection:
         idle = self._idle.setdefault(server, [])

@@ -123,7 +123,8 @@ async def test_garbage_of_every_kind_on_every_topic(storm: Storm) -> None:
 async def all_ended(storm: Storm, intents: Sequence[Intent]) -> bool:
     """Whether the edge tells of all these payments that they have ended."""
     for intent in intents:
-        if (await storm.client.payment(intent))["state"] not in FINAL:
+        payment = await storm.client.payment(intent)
+        if payment is None or payment["state"] not in FINAL:
             return False
     return True
 

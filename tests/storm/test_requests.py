@@ -23,10 +23,11 @@ pytestmark = [
 ]
 
 # As the project was first described, letter for letter.
-CURL_LINE = """curl -X POST http://localhost:8002/payments \\
-  -H "Content-Type: application/json" \\
-  -d '{"from_handle":"alice","to_handle":"bob","amount":1000,"currency":"USD",\
-"payment_type":"WALLET","description":"Test payment"}'"""
+CURL_LINE = (
+    'curl -X POST http://localhost:8002/payments -H "Content-Type: application/json" -d '
+    '\'{"from_handle":"alice","to_handle":"bob","amount":1000,"currency":"USD",'
+    '"payment_type":"WALLET","description":"Test payment"}\''
+)
 
 
 async def ended(storm: Storm, intent: Intent) -> Any:
@@ -34,7 +35,7 @@ async def ended(storm: Storm, intent: Intent) -> Any:
 
     async def found() -> Any:
         payment = await storm.client.payment(intent)
-        return payment if payment["state"] in FINAL else None
+        return payment if payment and payment["state"] in FINAL else None
 
     return await eventually(found, RECOVERY_S_MAX)
 
