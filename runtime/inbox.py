@@ -1,9 +1,8 @@
 """The inbox: what each step has decided about each event, so that nothing is decided twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from domain.errors import Defect
@@ -13,8 +12,7 @@ from runtime.unit import MemoryUnit, PostgresUnit, Unit
 from schemas.event import Delivered
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One inbox row: the event that was decided and the outcome, as it goes on its topic."""
 
     idempotency_id: UUID
@@ -24,8 +22,7 @@ class Stored:
     decided_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row to be written: what was decided, and the date whose partition keeps it."""
 
     started_on: date

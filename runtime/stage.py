@@ -4,6 +4,7 @@ Kill it between any two lines: the redelivery finds the stored outcomes and publ
 and the next stage's inbox ignores the repeat. So there is no outbox table and no poller.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -117,7 +118,7 @@ class StageRunner:
                 if isinstance(record, UnreadableRecord):
                     raise Invalid("unreadable_record", "the record cannot be parsed; see its topic")
                 item = decode(
-                    topic.model,
+                    self._models[topic.name],
                     Position(topic.name, record.partition, record.offset),
                     key=record.key,
                     value=record.value,
@@ -191,6 +192,7 @@ class StageRunner:
     ) -> list[Message]:
         messages: list[Message] = []
         published: set[object] = set()
+        counts: Counter[str] = Counter()
         for item in delivered:
             stored = known[item.envelope.idempotency_id]
             if stored.event_id != item.envelope.event_id:
@@ -198,7 +200,11 @@ class StageRunner:
             elif item.envelope.idempotency_id not in published:
                 published.add(item.envelope.idempotency_id)
                 outcome = events.get(item.envelope.idempotency_id)
-                messages.extend(self._outcome(item, stored, outcome))
+                made = self._outcome(item, stored, outcome)
+                counts.update(message.topic for message in made)
+                messages.extend(made)
+        for topic, count in counts.items():
+            metrics.OUTCOMES.labels(self.stage.name, topic).inc(count)
         return messages
 
     def _outcome(
@@ -208,7 +214,6 @@ class StageRunner:
             return []
         if outcome is None:
             outcome = self._models[stored.outcome_topic].model_validate_json(stored.outcome)
-        metrics.OUTCOMES.labels(self.stage.name, stored.outcome_topic).inc()
         envelope = caused_envelope(
             item.envelope, step=self.stage.name, source=self._source, now=stored.decided_at
         )

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, ClassVar, Generic, TypeVar
+from functools import cached_property
+from typing import Annotated, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -81,8 +82,7 @@ class RequestEvent(Event):
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The CloudEvents 1.0 attributes of an event and Titan's own: they travel as headers."""
 
     event_id: UUID
@@ -93,8 +93,7 @@ class Envelope:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a record lies in the log."""
 
     topic: str
@@ -102,7 +101,7 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delivered(Generic[E_co]):
     """An event as it came off a topic."""
 
@@ -110,7 +109,7 @@ class Delivered(Generic[E_co]):
     envelope: Envelope
     position: Position
 
-    @property
+    @cached_property
     def started_on(self) -> date:
         """The UTC date that picks the inbox partition."""
         return self.event.started_at.astimezone(UTC).date()

@@ -6,10 +6,13 @@ The value is the event's JSON; its attributes travel as headers; the key is the 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from hashlib import sha1
 from typing import Final, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import ValidationError
+from pydantic_core import SchemaValidator, core_schema
 
 from domain.errors import Invalid
 from schemas.event import Delivered, Envelope, Event, Position
@@ -18,6 +21,9 @@ E = TypeVar("E", bound=Event)
 
 CONTENT_TYPE: Final = b"application/json"
 _ID_LENGTH: Final = 36
+
+# A third of what the class's own constructor costs, and there are some ten ids a payment and stage.
+_parse_id: Final = SchemaValidator(core_schema.uuid_schema()).validate_python
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -48,7 +54,7 @@ def first_envelope(
 
 def caused_envelope(cause: Envelope, *, step: str, source: str, now: datetime) -> Envelope:
     """The envelope of what a step decided about an event; the same cause gives the same id."""
-    event_id = uuid5(cause.idempotency_id, step)
+    event_id = _derived_id(cause.idempotency_id, step.encode())
     return Envelope(
         event_id=event_id,
         idempotency_id=event_id,
@@ -59,18 +65,25 @@ def caused_envelope(cause: Envelope, *, step: str, source: str, now: datetime) -
     )
 
 
+def _derived_id(namespace: UUID, name: bytes) -> UUID:
+    """uuid5, at half its price."""
+    digest = bytearray(sha1(namespace.bytes + name, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    found: UUID = _parse_id(bytes(digest))
+    return found
+
+
 def encode(event: Event, envelope: Envelope, value: str | None = None) -> Message:
     """The record of an event; `value` is its JSON where the caller has it already."""
+    event_id = str(envelope.event_id).encode()
+    is_same = envelope.idempotency_id == envelope.event_id
     headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(envelope.event_id).encode()),
-        ("ce_source", envelope.source.encode()),
-        ("ce_type", event.TOPIC.encode()),
+        *_fixed_headers(event.TOPIC, envelope.source),
+        ("ce_id", event_id),
         ("ce_time", envelope.occurred_at.isoformat().encode()),
         ("ce_subject", str(event.subject).encode()),
-        ("ce_dataschema", f"schemas/json/{event.TOPIC}.json".encode()),
-        ("content-type", CONTENT_TYPE),
-        ("idempotency_id", str(envelope.idempotency_id).encode()),
+        ("idempotency_id", event_id if is_same else str(envelope.idempotency_id).encode()),
     ]
     if envelope.causation_id is not None:
         headers.append(("causation_id", str(envelope.causation_id).encode()))
@@ -82,6 +95,18 @@ def encode(event: Event, envelope: Envelope, value: str | None = None) -> Messag
         value=(event_json(event) if value is None else value).encode(),
         headers=headers,
     )
+
+
+@cache
+def _fixed_headers(topic: str, source: str) -> list[tuple[str, bytes]]:
+    """What is the same in every event of a topic from one source."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_source", source.encode()),
+        ("ce_type", topic.encode()),
+        ("ce_dataschema", f"schemas/json/{topic}.json".encode()),
+        ("content-type", CONTENT_TYPE),
+    ]
 
 
 def event_json(event: Event) -> str:
@@ -142,9 +167,10 @@ def _uuid(attributes: dict[str, bytes | None], name: str) -> UUID | None:
     try:
         if len(raw) != _ID_LENGTH:
             raise ValueError
-        return UUID(raw.decode("ascii"))
+        found: UUID = _parse_id(raw.decode("ascii"))
     except ValueError:
         raise Invalid("invalid_header", f"{name} is not a UUID") from None
+    return found
 
 
 def _time(raw: bytes | None) -> datetime:

@@ -6,12 +6,14 @@ here host and port come from the settings, so that the demo's promise to stay on
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Final
 
 import uvicorn
 from pydantic import ValidationError
 
 from runtime import limits
+from runtime.collector import spare_collector
 from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
 
@@ -33,8 +35,11 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"titan: {'; '.join(setting_faults(error))}\n")
         return EXIT_USAGE
     configure_logging(settings)
+    factory = f"producers.{room}.app"
+    import_module(factory)
+    spare_collector()
     uvicorn.run(
-        f"producers.{room}.app:make_app",
+        f"{factory}:make_app",
         factory=True,
         host=settings.bind_host,
         port=getattr(settings, EDGES[room]),

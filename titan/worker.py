@@ -28,6 +28,7 @@ from domain.errors import Defect, TitanError
 from runtime import limits
 from runtime.app import HEALTH
 from runtime.clock import Clock, SystemClock
+from runtime.collector import spare_collector
 from runtime.database import Database
 from runtime.selfcheck import (
     Finding,
@@ -85,6 +86,7 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     # Imported first: a process that starts together with the servers loses no time.
     apps = [_app_of(stage) for stage in stages]
+    spare_collector()
     operations = Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
     operations.state.has_started = False
     server = _operations_server(operations, settings)
