@@ -16,7 +16,7 @@ from tests.storm.evidence import Evidence, Fault
 from tests.storm.place import Storm
 from tests.storm.raw_log import RawLog
 
-_CHECKS: Final = (flow_faults, ledger_faults, projection_faults, letter_faults)
+CHECKS: Final = (flow_faults, ledger_faults, projection_faults, letter_faults)
 _AGAIN_S: Final = 0.25
 _SHOWN_MAX: Final = 10
 
@@ -32,6 +32,13 @@ class Books:
     """Records that say again what another had said: where something had died."""
     slowest_s: float
     """The longest from acceptance to the end."""
+
+    def __str__(self) -> str:
+        ended = ", ".join(f"{count} {how}" for how, count in self.ended.most_common())
+        return (
+            f"{self.payments} payments: {ended}; {self.repeats} repeats in the log;"
+            f" {self.slowest_s:.1f} s at most"
+        )
 
 
 async def check(storm: Storm) -> Books:
@@ -49,9 +56,11 @@ async def check(storm: Storm) -> Books:
         while True:
             evidence.add(await raw_log.read_on())
             await evidence.read_tables(addresses.postgres_dsn)
-            faults = [fault for look in _CHECKS for fault in look(evidence)]
+            faults = [fault for look in CHECKS for fault in look(evidence)]
             if not faults:
-                return _summary(evidence)
+                books = _summary(evidence)
+                storm.tell(f" {books}")
+                return books
             if loop.time() > late_s or not all(fault.heals for fault in faults):
                 raise AssertionError(_report(storm, evidence, faults))
             await asyncio.sleep(_AGAIN_S)

@@ -27,7 +27,7 @@ def _sum_faults(evidence: Evidence) -> Iterator[Fault]:
         for sequence, entry in enumerate(history, 1):
             running_minor += entry["amount_minor"]
             if (entry["sequence"], entry["balance_after_minor"]) != (sequence, running_minor):
-                yield Fault(f"account {account_id} does not add up at {dict(entry)}")
+                yield Fault(f"account {account_id} does not add up at {entry}")
         if (balance_minor, account["entry_count"]) != (running_minor, len(history)):
             yield Fault(f"account {account_id} has {running_minor} and says {balance_minor}")
         if balance_minor < account["minimum_minor"]:

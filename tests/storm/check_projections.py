@@ -14,20 +14,23 @@ _OUTCOMES: Final = ("resolved", "screened", "posted", "refused", "conflicted")
 def projection_faults(evidence: Evidence) -> Iterator[Fault]:
     """Payments, accounts and handles: nothing more, nothing less and nothing else."""
     yield from _payment_faults(evidence)
+    names = ("client_id", "kind", "tier", "currency")
     opened = {
-        UUID(fact.body["account_id"]): tuple(
-            fact.body[name] for name in ("client_id", "kind", "tier", "currency")
-        )
+        UUID(fact.body["account_id"]): tuple(fact.body[name] for name in names)
         for fact in evidence.others
         if fact.name == "opened"
     }
-    accounts = {row["account_id"]: tuple(row)[1:] for row in evidence.tables["accounts"]}
+    accounts = {
+        row["account_id"]: tuple(row[name] for name in names) for row in evidence.tables["accounts"]
+    }
     ledger = {row["account_id"] for row in evidence.tables["ledger_accounts"]}
     if accounts != opened or ledger != opened.keys():
         yield Fault(
             f"accounts differ from the log: {accounts.items() ^ opened.items()}", heals=True
         )
-    handles = {row["handle"]: tuple(row)[1:] for row in evidence.tables["handles"]}
+    handles = {
+        row["handle"]: (row["version"], row["account_id"]) for row in evidence.tables["handles"]
+    }
     named = _named(evidence.others)
     if handles != named:
         yield Fault(f"handles differ from the log: {handles.items() ^ named.items()}", heals=True)
@@ -46,7 +49,7 @@ def _named(facts: Iterable[Fact]) -> dict[str, tuple[int, UUID | None]]:
 
 
 def _payment_faults(evidence: Evidence) -> Iterator[Fault]:
-    rows = {row["payment_id"]: dict(row) for row in evidence.tables["payments"]}
+    rows = {row["payment_id"]: row for row in evidence.tables["payments"]}
     for payment_id, facts in evidence.payments.items():
         row = rows.pop(payment_id, {})
         expected = _row(facts)
@@ -70,7 +73,8 @@ def _row(facts: list[Fact]) -> dict[str, Any]:
     for fact in asked:
         names = ("from_handle", "to_handle", "amount_minor", "currency", "fingerprint")
         row |= {name: fact.body[name] for name in names}
-    row["accepted_at"] = min(datetime.fromisoformat(fact.body["accepted_at"]) for fact in asked)
+    accepted = [datetime.fromisoformat(fact.body["accepted_at"]) for fact in asked]
+    row["accepted_at"] = min(accepted, default=None)
     for fact in by_name["resolved"]:
         row["payer_account_id"] = UUID(fact.body["payer_account_id"])
         row["payee_account_id"] = UUID(fact.body["payee_account_id"])

@@ -63,7 +63,7 @@ class Evidence:
     others: list[Fact] = field(default_factory=list)
     """Facts about handles and accounts."""
     letters: list[Record] = field(default_factory=list)
-    tables: dict[str, list[asyncpg.Record]] = field(default_factory=dict)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, records: Iterable[Record]) -> None:
         """Take in what was read from the log."""
@@ -83,7 +83,7 @@ class Evidence:
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 for name, query in _TABLES.items():
-                    self.tables[name] = await connection.fetch(query)
+                    self.tables[name] = [dict(row) for row in await connection.fetch(query)]
         finally:
             await connection.close()
 
@@ -106,10 +106,11 @@ class Evidence:
             if fact.name == "posted"
         }
         for table, rows in self.tables.items():
-            for row in rows:
-                columns = dict(row)
-                if columns.get("payment_id") in ids or columns.get("posting_id") in ids:
-                    told.append(f"table    {table}: {columns}")
+            told += [
+                f"table    {table}: {row}"
+                for row in rows
+                if row.get("payment_id") in ids or row.get("posting_id") in ids
+            ]
         return "\n".join(told)
 
 

@@ -6,21 +6,17 @@ import os
 import shutil
 import signal
 import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import psutil
 
 from runtime.clock import SystemClock
-from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
-from schemas.account import AccountKind, AccountOpeningRequested, Tier
-from schemas.wire import encode, first_envelope
 from tests.storm.client import Client
 from tests.storm.garbage import Garbage
 from tests.storm.history import History
@@ -33,9 +29,6 @@ from titan.servers import EmbeddedServer
 from titan.servers.ports import free_port
 from titan.supervisor import Child
 
-TREASURY: Final = "treasury"
-PEOPLE: Final = ("alice", "bob", *(f"person{number:02d}" for number in range(38)))
-FUNDS_MINOR: Final = 50_000
 RECOVERY_S_MAX: Final = 60.0
 
 SESSION_SETTING: Final = "TITAN_CONSUMER_SESSION_TIMEOUT_MS"
@@ -43,8 +36,6 @@ SESSION_MS: Final = 6_000
 """Long enough for a killed stage to be back under its name, short enough to see an eviction."""
 
 _PROCESSES: Final = 2
-_USD: Final = {"currency": "USD"}
-_ROOT: Final = UUID("00000000-0000-0000-0000-000000005707")
 
 
 @dataclass
@@ -55,10 +46,12 @@ class Storm:
     settings: Settings
     client: Client
     accounts: dict[str, UUID] = field(default_factory=dict)
-    """Of the treasury and of each of the people, who all have money; and of whom tests add."""
+    """The account that each handle names."""
     garbage: list[Garbage] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """What the supervisor told, in order."""
+    tell: Callable[[str], None] = print
+    """Shows a line to whoever runs the tests."""
 
     @property
     def workers(self) -> list[Child]:
@@ -179,10 +172,8 @@ async def open_storm(seed: int) -> AsyncIterator[Storm]:
             handles_url=titan.handles_url,
             history=History(seed),
         )
-        storm = Storm(titan, settings, client, said=said)
         try:
-            await _populate(storm)
-            yield storm
+            yield Storm(titan, settings, client, said=said)
         finally:
             client.http.close()
     finally:
@@ -205,71 +196,6 @@ def _session_of_workers() -> Iterator[None]:
         yield
     finally:
         del os.environ[SESSION_SETTING]
-
-
-async def _populate(storm: Storm) -> None:
-    """Open a treasury and the wallets, name them, and fund the wallets: by no other door."""
-    clock = SystemClock()
-    treasury_id = uuid5(_ROOT, TREASURY)
-    request_id = uuid5(treasury_id, "open")
-    event = AccountOpeningRequested(
-        request_id=request_id,
-        requested_at=clock.now(),
-        account_id=treasury_id,
-        client_id="demo",
-        kind=AccountKind.SYSTEM,
-        tier=Tier.SYSTEM,
-        currency="USD",
-    )
-    envelope = first_envelope(
-        event_id=request_id,
-        idempotency_id=request_id,
-        source="tests/storm",
-        now=clock.now(),
-        traceparent=None,
-    )
-    publisher = KafkaPublisher(
-        storm.titan.addresses.kafka_bootstrap, prefix="", settings=storm.settings, role="tests"
-    )
-    await publisher.start()
-    try:
-        await publisher.publish([encode(event, envelope)], deadline_s=10)
-    finally:
-        await publisher.stop()
-    storm.accounts[TREASURY] = treasury_id
-    await claim(storm, TREASURY)
-    await asyncio.gather(*(_open_wallet(storm, handle) for handle in PEOPLE))
-
-
-async def _open_wallet(storm: Storm, handle: str) -> None:
-    await open_account(storm, handle)
-    await claim(storm, handle)
-    await storm.client.pay(storm.client.history.intend(TREASURY, handle, FUNDS_MINOR))
-
-
-async def open_account(storm: Storm, handle: str) -> None:
-    """A wallet of its own for a handle that is yet to be claimed."""
-    client = storm.client
-    # The key of the request derives from its address, and so does the account.
-    answer = await client.send("POST", f"{client.payments_url}/accounts?of={handle}", _USD)
-    storm.accounts[handle] = UUID(answer.json()["id"])
-
-
-async def claim(storm: Storm, handle: str) -> None:
-    """Let the handle name its account; a refused claim is asked again, until the account stands."""
-    client = storm.client
-
-    async def is_named() -> bool:
-        body = {
-            "handle": handle,
-            "account_id": str(storm.accounts[handle]),
-            "display_name": handle.title(),
-        }
-        await client.send("POST", f"{client.handles_url}/handles?at={time.time()}", body)
-        sight = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={handle}")
-        return sight.is_success
-
-    await eventually(is_named, RECOVERY_S_MAX)
 
 
 def _left_of(directory: Path) -> list[str]:

@@ -13,7 +13,8 @@ import pytest
 from tests.storm.books import check
 from tests.storm.check_flow import FINAL
 from tests.storm.history import Intent
-from tests.storm.place import RECOVERY_S_MAX, TREASURY, Storm, claim, open_account
+from tests.storm.people import TREASURY, claim, open_account
+from tests.storm.place import RECOVERY_S_MAX, Storm
 from tests.support.waiting import eventually
 
 pytestmark = [

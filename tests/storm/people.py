@@ -1,0 +1,93 @@
+"""Who pays in a storm: brought in by the demo's own loader, through the doors that all use."""
+
+import asyncio
+import time
+from typing import Final
+from uuid import UUID
+
+import httpx
+
+from producers.chart_of_accounts.chart import read_chart
+from runtime.clock import SystemClock
+from runtime.publisher import KafkaPublisher
+from tests.storm.place import RECOVERY_S_MAX, Storm
+from tests.support.waiting import eventually
+from titan.sample_data import Person, SampleData
+from titan.sample_loader import load_sample_data
+
+PEOPLE: Final = ("alice", "bob", *(f"person{number:02d}" for number in range(38)))
+FUNDS_MINOR: Final = 50_000
+TREASURY: Final = "treasury"
+
+_REQUEST_S_MAX: Final = 15.0
+
+
+async def bring_in(storm: Storm) -> None:
+    """Give each of the people a handle and money; what they got is in the history as well."""
+    client = storm.client
+    people = [
+        Person(handle=name, display_name=name.title(), currency="USD", funds_minor=FUNDS_MINOR)
+        for name in PEOPLE
+    ]
+    chart = read_chart()
+    publisher = KafkaPublisher(
+        storm.titan.addresses.kafka_bootstrap, prefix="", settings=storm.settings, role="tests"
+    )
+    try:
+        async with (
+            httpx.AsyncClient(base_url=client.handles_url, timeout=_REQUEST_S_MAX) as handles,
+            httpx.AsyncClient(base_url=client.payments_url, timeout=_REQUEST_S_MAX) as payments,
+        ):
+            await load_sample_data(
+                SampleData(people=people),
+                chart,
+                handles=handles,
+                payments=payments,
+                publisher=publisher,
+                clock=SystemClock(),
+                progress=lambda _step, _done, _total: None,
+            )
+    finally:
+        await publisher.stop()
+    for name in (*PEOPLE, *(account.handle for account in chart.accounts)):
+        answer = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={name}")
+        storm.accounts[name] = UUID(answer.json()["account_id"])
+    funds = [
+        client.history.intend(
+            TREASURY,
+            name,
+            FUNDS_MINOR,
+            key=f"sample-funds-{name}",
+            description="Opening funds",
+        )
+        for name in PEOPLE
+    ]
+    # The loader's own keys and bodies: nothing moves again, and the answers name its payments.
+    await asyncio.gather(*map(client.pay, funds))
+
+
+async def open_account(storm: Storm, handle: str) -> None:
+    """A wallet of its own for a handle that is yet to be claimed."""
+    client = storm.client
+    # The key of the request derives from its address, and so does the account.
+    answer = await client.send(
+        "POST", f"{client.payments_url}/accounts?of={handle}", {"currency": "USD"}
+    )
+    storm.accounts[handle] = UUID(answer.json()["id"])
+
+
+async def claim(storm: Storm, handle: str) -> None:
+    """Let the handle name its account; a refused claim is asked again, until the account stands."""
+    client = storm.client
+
+    async def is_named() -> bool:
+        body = {
+            "handle": handle,
+            "account_id": str(storm.accounts[handle]),
+            "display_name": handle.title(),
+        }
+        await client.send("POST", f"{client.handles_url}/handles?at={time.time()}", body)
+        sight = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={handle}")
+        return sight.is_success
+
+    await eventually(is_named, RECOVERY_S_MAX)
