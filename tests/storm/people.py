@@ -15,7 +15,9 @@ from tests.support.waiting import eventually
 from titan.sample_data import Person, SampleData
 from titan.sample_loader import load_sample_data
 
-PEOPLE: Final = ("alice", "bob", *(f"person{number:02d}" for number in range(38)))
+CROWD: Final = tuple(f"person{number:02d}" for number in range(38))
+"""Those who make the load, as far as their limits go."""
+PEOPLE: Final = ("alice", "bob", *CROWD)
 FUNDS_MINOR: Final = 50_000
 TREASURY: Final = "treasury"
 

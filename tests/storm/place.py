@@ -45,13 +45,13 @@ class Storm:
     titan: LocalTitan
     settings: Settings
     client: Client
+    tell: Callable[[str], None]
+    """Shows a line to whoever runs the tests."""
     accounts: dict[str, UUID] = field(default_factory=dict)
     """The account that each handle names."""
     garbage: list[Garbage] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """What the supervisor told, in order."""
-    tell: Callable[[str], None] = print
-    """Shows a line to whoever runs the tests."""
 
     @property
     def workers(self) -> list[Child]:
@@ -150,7 +150,7 @@ class Storm:
 
 
 @asynccontextmanager
-async def open_storm(seed: int) -> AsyncIterator[Storm]:
+async def open_storm(seed: int, *, tell: Callable[[str], None]) -> AsyncIterator[Storm]:
     """Start everything; afterwards nothing of it is left, whatever happened in between."""
     directory = Path(tempfile.mkdtemp(prefix="titan-storm-"))
     said: list[str] = []
@@ -173,7 +173,7 @@ async def open_storm(seed: int) -> AsyncIterator[Storm]:
             history=History(seed),
         )
         try:
-            yield Storm(titan, settings, client, said=said)
+            yield Storm(titan, settings, client, tell, said=said)
         finally:
             client.http.close()
     finally:

@@ -13,7 +13,7 @@ from tests.storm.check_flow import FINAL
 from tests.storm.client import Load
 from tests.storm.garbage import strew
 from tests.storm.history import Intent
-from tests.storm.people import PEOPLE, claim, open_account
+from tests.storm.people import CROWD, claim, open_account
 from tests.storm.place import RECOVERY_S_MAX, Storm
 from tests.support.waiting import eventually
 
@@ -31,7 +31,7 @@ HELD_S = 1.5
 
 
 def load_on(storm: Storm) -> Load:
-    return Load(storm.client, PEOPLE, rate_per_s=RATE_PER_S)
+    return Load(storm.client, CROWD, rate_per_s=RATE_PER_S)
 
 
 async def test_stages_killed_in_the_middle_of_their_work(storm: Storm) -> None:
