@@ -5,6 +5,7 @@ It uses nothing that decides in Titan: it reads bytes, rows and what clients wro
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,20 +63,24 @@ async def check(storm: Storm) -> Books:
                 storm.tell(f" {books}")
                 return books
             if loop.time() > late_s or not all(fault.heals for fault in faults):
-                raise AssertionError(_report(storm, evidence, faults))
+                raise AssertionError(report(evidence, faults, said=storm.said))
             await asyncio.sleep(_AGAIN_S)
     finally:
         await raw_log.stop()
 
 
-def _report(storm: Storm, evidence: Evidence, faults: list[Fault]) -> str:
-    """The first fault with its payment's timeline, and then the others in a line each."""
-    faults = sorted(faults, key=lambda fault: fault.heals)
-    lines = [f"{fault.payment_id or ''} {fault.what}" for fault in faults]
-    first = faults[0]
-    told = "" if first.payment_id is None else evidence.timeline(first.payment_id)
-    others = lines[1:_SHOWN_MAX]
-    return "\n".join([lines[0], told, f"{len(faults)} faults; others:", *others, *storm.said])
+def report(evidence: Evidence, faults: Sequence[Fault], *, said: Sequence[str]) -> str:
+    """The gravest fault with its payment's timeline, then the others in a line each."""
+    first, *others = sorted(faults, key=lambda fault: fault.heals)
+    lines = [_line(first)]
+    if first.payment_id is not None:
+        lines.append(evidence.timeline(first.payment_id))
+    lines += [f"Others: {len(others)}", *map(_line, others[:_SHOWN_MAX])]
+    return "\n".join([*lines, "What the supervisor said:", *said])
+
+
+def _line(fault: Fault) -> str:
+    return fault.what if fault.payment_id is None else f"{fault.payment_id} {fault.what}"
 
 
 def _summary(evidence: Evidence) -> Books:

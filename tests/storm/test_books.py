@@ -8,8 +8,8 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from tests.storm.books import CHECKS
-from tests.storm.evidence import Evidence
+from tests.storm.books import CHECKS, report
+from tests.storm.evidence import Evidence, Fault
 from tests.storm.garbage import Garbage
 from tests.storm.history import History
 from tests.storm.raw_log import Record
@@ -258,7 +258,13 @@ def test_a_repeat_that_says_the_same_is_no_fault() -> None:
     assert faults(evidence) == []
 
 
-def test_the_timeline_tells_what_client_log_and_tables_say() -> None:
-    timeline = sound().timeline(POSTED)
+def test_the_gravest_fault_is_told_first_with_all_that_is_known_of_its_payment() -> None:
+    late, wrong = Fault("is late", REFUSED, heals=True), Fault("is wrong", POSTED)
+
+    told = report(sound(), [late, wrong], said=["Kafka died"])
+
+    assert told.startswith(f"{POSTED} is wrong")
     for word in ("wants to pay bob 100", "payment.posted.v1", "entries", "postings", "payments"):
-        assert word in timeline
+        assert word in told
+    assert f"{REFUSED} is late" in told
+    assert told.endswith("Kafka died")
