@@ -9,7 +9,6 @@ import errno
 import os
 from typing import Final
 
-import httpx
 import psutil
 
 from runtime.clock import Clock
@@ -24,33 +23,38 @@ from titan.endpoints import Endpoints, Worker, remove_endpoints, write_endpoints
 from titan.migrate import migrate
 from titan.packing import Pack, pack, stages_of
 from titan.programs import edge_program, worker_program
+from titan.readiness import until_ready
 from titan.servers import Endpoints as ServerAddresses
 from titan.servers import ServerPlan, Servers
 from titan.servers.errors import ServerStartError
 from titan.servers.ports import LOOPBACK, free_port, holder_of, is_port_free
-from titan.supervisor import Child, Say, Supervisor
-
-READY_S_MAX: Final = 60.0
-"""Edges and stages are ready within so long of topics and tables being there."""
-
-DEATHS_AT_START_MAX: Final = 3
-"""A process that died so often before everything was ready will not get better by itself."""
+from titan.supervisor import RESTART_PAUSE_S_MAX, Child, Say, Supervisor
+from titan.wiring import Direct, Wiring
 
 _READY_POLL_S: Final = 0.05
-_ASK_S_MAX: Final = 2.0
 
 
 class LocalTitan:
     """One Titan on one data directory. `say` gets a line for each step and each mishap."""
 
     def __init__(
-        self, settings: Settings, *, processes: int, clock: Clock, say: Say, progress: Say
+        self,
+        settings: Settings,
+        *,
+        processes: int,
+        clock: Clock,
+        say: Say,
+        progress: Say,
+        wiring: Wiring | None = None,
+        restart_pause_s_max: float = RESTART_PAUSE_S_MAX,
     ) -> None:
         self.directory = settings.data_directory.resolve()
         self._settings = settings
         self._clock = clock
         self._say = say
         self._progress = progress
+        self._wiring = wiring or Direct()
+        self._restart_pause_s_max = restart_pause_s_max
         self._packs = pack(stages_of(topic_map()), processes)
         self._lock = DirectoryLock(self.directory)
         self._servers: Servers | None = None
@@ -78,8 +82,19 @@ class LocalTitan:
     @property
     def addresses(self) -> ServerAddresses:
         """Where the three servers answer."""
+        return self.servers.endpoints
+
+    @property
+    def servers(self) -> Servers:
+        """The three servers, once they were started."""
         assert self._servers is not None
-        return self._servers.endpoints
+        return self._servers
+
+    @property
+    def children(self) -> list[Child]:
+        """The edges and workers, once they were started."""
+        assert self._supervisor is not None
+        return self._supervisor.children
 
     async def start(self) -> None:
         """Start all; ServerStartError or another one-line error says what helps."""
@@ -104,7 +119,14 @@ class LocalTitan:
         await self._start_servers(self._servers)
         self._supervisor.servers = self._servers.embedded
         self._write_endpoints()
-        await self._until_ready(self._supervisor)
+        await until_ready(
+            {
+                **{room: f"{self._url(port)}/ready" for room, port in self._ports.items()},
+                **{name: f"{self._url(port)}/health" for name, port in self._metrics_ports.items()},
+            },
+            self._supervisor,
+            self._clock,
+        )
         took_s = self._clock.monotonic_s() - began_s
         stages = sum(len(each.stages) for each in self._packs)
         self._progress(
@@ -147,28 +169,30 @@ class LocalTitan:
             kafka_port=settings.kafka_port,
             postgres_port=settings.postgres_port,
             redis_port=settings.redis_port,
+            kafka_doors=self._wiring.kafka_doors,
         )
 
     def _supervise(self, servers: Servers) -> Supervisor:
-        settings, addresses = self._settings, servers.endpoints
+        settings = self._settings
         edges, workers = [], []
         for room, setting in EDGES.items():
-            self._ports[room] = getattr(settings, setting) or free_port()
-            edges.append(
-                edge_program(room, port=self._ports[room], settings=settings, addresses=addresses)
-            )
+            port = self._ports[room] = getattr(settings, setting) or free_port()
+            addresses = self._wiring.addresses(room, servers)
+            edges.append(edge_program(room, port=port, settings=settings, addresses=addresses))
         for each in self._packs:
-            self._metrics_ports[each.name] = free_port()
+            port = self._metrics_ports[each.name] = free_port()
+            addresses = self._wiring.addresses(each.name, servers)
             workers.append(
-                worker_program(
-                    each,
-                    metrics_port=self._metrics_ports[each.name],
-                    settings=settings,
-                    addresses=addresses,
-                )
+                worker_program(each, metrics_port=port, settings=settings, addresses=addresses)
             )
         children = {
-            program.name: Child(program, directory=self.directory, clock=self._clock, say=self._say)
+            program.name: Child(
+                program,
+                directory=self.directory,
+                clock=self._clock,
+                say=self._say,
+                pause_s_max=self._restart_pause_s_max,
+            )
             for program in (*edges, *workers)
         }
         return Supervisor(
@@ -225,28 +249,6 @@ class LocalTitan:
         created = sum(change.kind is ChangeKind.CREATE for change in changes)
         self._progress(f"Topics: {created} created, as topics.yaml says")
 
-    async def _until_ready(self, supervisor: Supervisor) -> None:
-        """Wait for /ready of every edge and /health of every worker, looking after them."""
-        waiting = {
-            **{room: f"{self._url(port)}/ready" for room, port in self._ports.items()},
-            **{name: f"{self._url(port)}/health" for name, port in self._metrics_ports.items()},
-        }
-        deadline_s = self._clock.monotonic_s() + READY_S_MAX
-        async with httpx.AsyncClient(timeout=_ASK_S_MAX, trust_env=False) as client:
-            while waiting:
-                supervisor.tend()
-                for child in supervisor.children:
-                    late = self._clock.monotonic_s() > deadline_s and child.program.name in waiting
-                    if late or child.deaths >= DEATHS_AT_START_MAX:
-                        raise ServerStartError(
-                            f"{child.program.name} does not start: {child.last_words()}. "
-                            f"Its log: {child.log_path}"
-                        )
-                answers = [_answers(client, name, url) for name, url in waiting.items()]
-                for name in await asyncio.gather(*answers):
-                    waiting.pop(name, None)
-                await self._clock.sleep(_READY_POLL_S)
-
     def _write_endpoints(self) -> None:
         addresses = self.addresses
         write_endpoints(
@@ -276,15 +278,6 @@ class LocalTitan:
         if self._lock.is_held:
             remove_endpoints(self.directory)
             self._lock.release()
-
-
-async def _answers(client: httpx.AsyncClient, name: str, url: str) -> str:
-    """The name if it is ready, else nothing."""
-    try:
-        answer = await client.get(url)
-    except httpx.HTTPError:
-        return ""
-    return name if answer.is_success else ""
 
 
 def _count(number: int, noun: str) -> str:

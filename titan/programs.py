@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
 from runtime import limits
 from runtime.settings import PREFIX, Settings
 from titan.edge import EDGES
@@ -49,6 +51,11 @@ def _environment(
 ) -> dict[str, str]:
     """Ours, with the settings that this process was given."""
     given = {
+        **{
+            name: _text(value)
+            for name in settings.model_fields_set
+            if (value := getattr(settings, name)) is not None
+        },
         "profile": str(settings.profile),
         "data_directory": str(Path(settings.data_directory).resolve()),
         "kafka_bootstrap": addresses.kafka_bootstrap,
@@ -58,3 +65,8 @@ def _environment(
     }
     titan = {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
     return {**os.environ, **titan, "PYTHONUNBUFFERED": "1"}
+
+
+def _text(value: object) -> str:
+    """A setting as the environment has it."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

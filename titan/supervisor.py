@@ -48,17 +48,31 @@ class Program:
     stop_s_max: float
 
 
-def pause_before_restart_s(previous_pause_s: float, alive_s: float) -> float:
+def pause_before_restart_s(
+    previous_pause_s: float, alive_s: float, pause_s_max: float = RESTART_PAUSE_S_MAX
+) -> float:
     """How long to wait before the next start, given the last pause (0: none) and life."""
     if previous_pause_s == 0 or alive_s >= RESTART_FORGIVEN_S:
         return RESTART_PAUSE_S
-    return min(previous_pause_s * 2, RESTART_PAUSE_S_MAX)
+    return min(previous_pause_s * 2, pause_s_max)
 
 
 class Child:
-    """One program, kept running until it is stopped."""
+    """One program, kept running until it is stopped.
 
-    def __init__(self, program: Program, *, directory: Path, clock: Clock, say: Say) -> None:
+    `pause_s_max` bounds the pause before it is started again: who kills it on purpose wants it
+    back soon.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        directory: Path,
+        clock: Clock,
+        say: Say,
+        pause_s_max: float = RESTART_PAUSE_S_MAX,
+    ) -> None:
         self.program = program
         self.deaths = 0
         self.log_path = directory / "logs" / f"{program.name}.log"
@@ -69,6 +83,7 @@ class Child:
         self._tail = LogTail(self.log_path)
         self._started_s = 0.0
         self._pause_s = 0.0
+        self._pause_s_max = pause_s_max
         self._due_s = 0.0
 
     @property
@@ -145,7 +160,8 @@ class Child:
     def _note_death(self, status: int, now_s: float) -> None:
         self.kill()
         self.deaths += 1
-        self._pause_s = pause_before_restart_s(self._pause_s, now_s - self._started_s)
+        alive_s = now_s - self._started_s
+        self._pause_s = pause_before_restart_s(self._pause_s, alive_s, self._pause_s_max)
         self._due_s = now_s + self._pause_s
         self._say(
             f"{self.program.name} {how_it_ended(status)}; starting it again in "

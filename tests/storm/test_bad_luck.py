@@ -1,6 +1,8 @@
 """Payments flow while everything dies and comes back; afterwards the books are right."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -8,14 +10,14 @@ import pytest
 from redis.asyncio import Redis
 
 from runtime.topics import topic_map
-from tests.storm.books import check
-from tests.storm.check_flow import FINAL
-from tests.storm.client import Load
-from tests.storm.garbage import strew
-from tests.storm.history import Intent
-from tests.storm.people import CROWD, claim, open_account
-from tests.storm.place import RECOVERY_S_MAX, Storm
+from tests.storm.checking import check
 from tests.support.waiting import eventually
+from titan.chaos.check_flow import FINAL
+from titan.chaos.garbage import BROKEN_NAME, strew
+from titan.chaos.history import Intent
+from titan.chaos.load import Load
+from titan.chaos.people import CROWD, claim, open_account
+from titan.chaos.target import RECOVERY_S_MAX, Target
 
 pytestmark = [
     pytest.mark.storm,
@@ -30,11 +32,11 @@ ERASURES = 30
 HELD_S = 1.5
 
 
-def load_on(storm: Storm) -> Load:
+def load_on(storm: Target) -> Load:
     return Load(storm.client, CROWD, rate_per_s=RATE_PER_S)
 
 
-async def test_stages_killed_in_the_middle_of_their_work(storm: Storm) -> None:
+async def test_stages_killed_in_the_middle_of_their_work(storm: Target) -> None:
     load = load_on(storm)
     async with load.flowing():
         for _ in range(KILLS):
@@ -49,7 +51,7 @@ async def test_stages_killed_in_the_middle_of_their_work(storm: Storm) -> None:
 
 
 @pytest.mark.parametrize("name", ["Kafka", "PostgreSQL", "Valkey"])
-async def test_a_server_killed_while_payments_flow(storm: Storm, name: str) -> None:
+async def test_a_server_killed_while_payments_flow(storm: Target, name: str) -> None:
     load = load_on(storm)
     async with load.flowing():
         await storm.client.pay_many(load.intents(BURST))
@@ -59,7 +61,7 @@ async def test_a_server_killed_while_payments_flow(storm: Storm, name: str) -> N
     await check(storm)
 
 
-async def test_everything_killed_in_the_same_moment(storm: Storm) -> None:
+async def test_everything_killed_in_the_same_moment(storm: Target) -> None:
     load = load_on(storm)
     async with load.flowing():
         await storm.client.pay_many(load.intents(BURST))
@@ -72,7 +74,7 @@ async def test_everything_killed_in_the_same_moment(storm: Storm) -> None:
     await check(storm)
 
 
-async def test_the_cache_erased_while_payments_flow(storm: Storm) -> None:
+async def test_the_cache_erased_while_payments_flow(storm: Target) -> None:
     load = load_on(storm)
     async with load.flowing(), Redis.from_url(storm.titan.addresses.redis_url) as redis:
         for _ in range(ERASURES):
@@ -82,7 +84,7 @@ async def test_the_cache_erased_while_payments_flow(storm: Storm) -> None:
     await check(storm)
 
 
-async def test_edges_killed_with_requests_under_way(storm: Storm) -> None:
+async def test_edges_killed_with_requests_under_way(storm: Target) -> None:
     load = load_on(storm)
     async with load.flowing():
         for edge in storm.edges:
@@ -91,7 +93,7 @@ async def test_edges_killed_with_requests_under_way(storm: Storm) -> None:
     await check(storm)
 
 
-async def test_processes_held_up_for_a_while(storm: Storm) -> None:
+async def test_processes_held_up_for_a_while(storm: Target) -> None:
     load = load_on(storm)
     async with load.flowing():
         for child in (storm.worker_of("payment_projection"), *storm.edges):
@@ -101,7 +103,7 @@ async def test_processes_held_up_for_a_while(storm: Storm) -> None:
     await check(storm)
 
 
-async def test_a_worker_that_was_taken_for_dead_wakes_as_a_zombie(storm: Storm) -> None:
+async def test_a_worker_that_was_taken_for_dead_wakes_as_a_zombie(storm: Target) -> None:
     """Its twin gets all its partitions, and ends its payments, while it is stopped mid-batch."""
     load = load_on(storm)
     worker = storm.worker_of("ledger_posting")
@@ -118,7 +120,7 @@ async def test_a_worker_that_was_taken_for_dead_wakes_as_a_zombie(storm: Storm) 
     await check(storm)
 
 
-async def test_garbage_of_every_kind_on_every_topic(storm: Storm) -> None:
+async def test_garbage_of_every_kind_on_every_topic(storm: Target) -> None:
     """Those with a consumer set it aside; the caches that follow a topic step over it."""
     load = load_on(storm)
     topics = [topic for topic in topic_map().topics if topic.consumers or topic.tails]
@@ -129,14 +131,38 @@ async def test_garbage_of_every_kind_on_every_topic(storm: Storm) -> None:
             chance=storm.client.history.random,
         )
         await storm.client.pay_many(load.intents(BURST))
-        await open_account(storm, "after.garbage")
-        await claim(storm, "after.garbage")
+        account_id = await open_account(storm.client, "after.garbage")
+        await claim(storm.client, "after.garbage", account_id)
 
     await check(storm)
     assert [worker for worker in storm.workers if not await storm.is_up(worker)] == []
 
 
-async def all_ended(storm: Storm, intents: Sequence[Intent]) -> bool:
+async def test_a_payment_is_followed_past_garbage(storm: Target) -> None:
+    """`titan watch` reads the very partitions that hold what no client library can read."""
+    topics = [topic for topic in topic_map().topics if topic.name.startswith("payment.")]
+    intent = storm.client.history.intend("alice", "bob", 100)
+    await storm.client.pay(intent)
+    storm.garbage += await strew(
+        topics,
+        bootstrap=storm.titan.addresses.kafka_bootstrap,
+        chance=storm.client.history.random,
+        kinds=[BROKEN_NAME] * 12,
+    )
+
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "titan", "watch", str(intent.payment_id)),
+        env={**os.environ, "TITAN_DATA_DIRECTORY": str(storm.titan.directory)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(RECOVERY_S_MAX):
+        told, _ = await watching.communicate()
+
+    assert (watching.returncode, "posted" in told.decode()) == (0, True)
+    await check(storm)
+
+
+async def all_ended(storm: Target, intents: Sequence[Intent]) -> bool:
     """Whether the edge tells of all these payments that they have ended."""
     for intent in intents:
         payment = await storm.client.payment(intent)

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.storm.books import check
-from tests.storm.check_flow import FINAL
-from tests.storm.history import Intent
-from tests.storm.people import TREASURY, claim, open_account
-from tests.storm.place import RECOVERY_S_MAX, Storm
+from tests.storm.checking import check
 from tests.support.waiting import eventually
+from titan.chaos.check_flow import FINAL
+from titan.chaos.history import Intent
+from titan.chaos.people import TREASURY, claim, open_account
+from titan.chaos.target import RECOVERY_S_MAX, Target
 
 pytestmark = [
     pytest.mark.storm,
@@ -31,7 +31,7 @@ CURL_LINE = (
 )
 
 
-async def ended(storm: Storm, intent: Intent) -> Any:
+async def ended(storm: Target, intent: Intent) -> Any:
     """The payment, once it has ended."""
 
     async def found() -> Any:
@@ -41,7 +41,7 @@ async def ended(storm: Storm, intent: Intent) -> Any:
     return await eventually(found, RECOVERY_S_MAX)
 
 
-async def test_twenty_requests_at_once_under_one_key_are_one_payment(storm: Storm) -> None:
+async def test_twenty_requests_at_once_under_one_key_are_one_payment(storm: Target) -> None:
     intent = storm.client.history.intend("alice", "bob", 100)
 
     answers = await asyncio.gather(*(storm.client.ask_once(intent) for _ in range(20)))
@@ -54,7 +54,7 @@ async def test_twenty_requests_at_once_under_one_key_are_one_payment(storm: Stor
     await check(storm)
 
 
-async def test_another_body_under_a_used_key_is_refused_and_moves_nothing(storm: Storm) -> None:
+async def test_another_body_under_a_used_key_is_refused_and_moves_nothing(storm: Target) -> None:
     intend = storm.client.history.intend
 
     async def caught() -> Intent | None:
@@ -80,7 +80,7 @@ async def test_another_body_under_a_used_key_is_refused_and_moves_nothing(storm:
     await check(storm)
 
 
-async def test_another_body_that_no_edge_could_catch_is_shown_as_a_conflict(storm: Storm) -> None:
+async def test_another_body_that_no_edge_could_catch_is_shown_as_a_conflict(storm: Target) -> None:
     """The cache is away and the projection is behind: so both are let in, and the log decides."""
     intend = storm.client.history.intend
     first = intend("alice", "bob", 100)
@@ -103,10 +103,11 @@ async def test_another_body_that_no_edge_could_catch_is_shown_as_a_conflict(stor
     await check(storm)
 
 
-async def test_what_cannot_be_paid_is_refused_with_the_reason(storm: Storm) -> None:
-    await open_account(storm, "penniless")
-    storm.accounts["alias"] = storm.accounts["alice"]
-    await asyncio.gather(claim(storm, "penniless"), claim(storm, "alias"))
+async def test_what_cannot_be_paid_is_refused_with_the_reason(storm: Target) -> None:
+    client = storm.client
+    penniless = await open_account(client, "penniless")
+    alice = client.history.accounts["alice"]
+    await asyncio.gather(claim(client, "penniless", penniless), claim(client, "alias", alice))
     intend = storm.client.history.intend
     wanted = {
         "unknown_payer": intend("nobody.there", "bob", 100),
@@ -165,7 +166,7 @@ WAYS = [by_socket, by_curl] if shutil.which("curl") else [by_socket]
 
 @pytest.mark.parametrize("send", WAYS)
 async def test_the_curl_line_of_the_first_description_works_as_it_stands(
-    storm: Storm, send: Callable[[str], Awaitable[str]]
+    storm: Target, send: Callable[[str], Awaitable[str]]
 ) -> None:
     await storm.client.pay(storm.client.history.intend(TREASURY, "alice", 1_000))
     port = urlsplit(storm.client.payments_url).port

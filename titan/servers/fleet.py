@@ -1,9 +1,9 @@
 """The three servers together: each embedded or external on its own, started at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +33,7 @@ class ServerPlan:
     """Which servers to use: an address given means that one, None means an embedded one.
 
     `directory` holds the embedded servers' data, a folder for each. Port 0 is any free one.
+    `kafka_doors` are further listeners of an embedded Kafka, as it says itself.
     """
 
     directory: Path
@@ -42,6 +43,7 @@ class ServerPlan:
     kafka_port: int = 0
     postgres_port: int = 0
     redis_port: int = 0
+    kafka_doors: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,9 @@ class Servers:
             None if plan.redis_url else Valkey(plan.directory / "valkey", port=plan.redis_port)
         )
         self.kafka = (
-            None if plan.kafka_bootstrap else Kafka(plan.directory / "kafka", port=plan.kafka_port)
+            None
+            if plan.kafka_bootstrap
+            else Kafka(plan.directory / "kafka", port=plan.kafka_port, doors=plan.kafka_doors)
         )
 
     @property

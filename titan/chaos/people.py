@@ -1,7 +1,6 @@
 """Who pays in a storm: brought in by the demo's own loader, through the doors that all use."""
 
 import asyncio
-import time
 from typing import Final
 from uuid import UUID
 
@@ -10,8 +9,10 @@ import httpx
 from producers.chart_of_accounts.chart import read_chart
 from runtime.clock import SystemClock
 from runtime.publisher import KafkaPublisher
-from tests.storm.place import RECOVERY_S_MAX, Storm
-from tests.support.waiting import eventually
+from runtime.settings import Settings
+from titan.chaos.client import ANSWER_S_MAX, Client
+from titan.chaos.history import CURRENCY
+from titan.chaos.waiting import until
 from titan.sample_data import Person, SampleData
 from titan.sample_loader import load_sample_data
 
@@ -22,19 +23,17 @@ FUNDS_MINOR: Final = 50_000
 TREASURY: Final = "treasury"
 
 _REQUEST_S_MAX: Final = 15.0
+_CLOCK: Final = SystemClock()
 
 
-async def bring_in(storm: Storm) -> None:
+async def bring_in(client: Client, *, bootstrap: str) -> None:
     """Give each of the people a handle and money; what they got is in the history as well."""
-    client = storm.client
     people = [
-        Person(handle=name, display_name=name.title(), currency="USD", funds_minor=FUNDS_MINOR)
+        Person(handle=name, display_name=name.title(), currency=CURRENCY, funds_minor=FUNDS_MINOR)
         for name in PEOPLE
     ]
     chart = read_chart()
-    publisher = KafkaPublisher(
-        storm.titan.addresses.kafka_bootstrap, prefix="", settings=storm.settings, role="tests"
-    )
+    publisher = KafkaPublisher(bootstrap, prefix="", settings=Settings(), role="people")
     try:
         async with (
             httpx.AsyncClient(base_url=client.handles_url, timeout=_REQUEST_S_MAX) as handles,
@@ -46,14 +45,14 @@ async def bring_in(storm: Storm) -> None:
                 handles=handles,
                 payments=payments,
                 publisher=publisher,
-                clock=SystemClock(),
+                clock=_CLOCK,
                 progress=lambda _step, _done, _total: None,
             )
     finally:
         await publisher.stop()
     for name in (*PEOPLE, *(account.handle for account in chart.accounts)):
         answer = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={name}")
-        storm.accounts[name] = UUID(answer.json()["account_id"])
+        client.history.know(name, UUID(answer.json()["account_id"]))
     funds = [
         client.history.intend(
             TREASURY,
@@ -68,28 +67,23 @@ async def bring_in(storm: Storm) -> None:
     await asyncio.gather(*map(client.pay, funds))
 
 
-async def open_account(storm: Storm, handle: str) -> None:
+async def open_account(client: Client, handle: str) -> UUID:
     """A wallet of its own for a handle that is yet to be claimed."""
-    client = storm.client
     # The key of the request derives from its address, and so does the account.
     answer = await client.send(
-        "POST", f"{client.payments_url}/accounts?of={handle}", {"currency": "USD"}
+        "POST", f"{client.payments_url}/accounts?of={handle}", {"currency": CURRENCY}
     )
-    storm.accounts[handle] = UUID(answer.json()["id"])
+    return UUID(answer.json()["id"])
 
 
-async def claim(storm: Storm, handle: str) -> None:
-    """Let the handle name its account; a refused claim is asked again, until the account stands."""
-    client = storm.client
+async def claim(client: Client, handle: str, account_id: UUID) -> None:
+    """Let the handle name the account; a refused claim is asked again, until the account stands."""
 
     async def is_named() -> bool:
-        body = {
-            "handle": handle,
-            "account_id": str(storm.accounts[handle]),
-            "display_name": handle.title(),
-        }
-        await client.send("POST", f"{client.handles_url}/handles?at={time.time()}", body)
+        body = {"handle": handle, "account_id": str(account_id), "display_name": handle.title()}
+        await client.send("POST", f"{client.handles_url}/handles?at={_CLOCK.random_id()}", body)
         sight = await client.send("GET", f"{client.handles_url}/handles/resolve?handle={handle}")
         return sight.is_success
 
-    await eventually(is_named, RECOVERY_S_MAX)
+    await until(is_named, ANSWER_S_MAX, f"{handle} to name its account")
+    client.history.know(handle, account_id)

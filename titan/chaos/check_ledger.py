@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from tests.storm.evidence import Evidence, Fault
+from titan.chaos.evidence import Evidence, Fault
 
 
 def ledger_faults(evidence: Evidence) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """What can be known of a Titan from outside: its log, its tables, and what clients were told."""
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,14 +12,16 @@ from uuid import UUID
 import asyncpg
 
 from runtime.topics import topic_map
-from tests.storm.garbage import Garbage
-from tests.storm.history import History
-from tests.storm.raw_log import Record
+from titan.chaos.garbage import Garbage
+from titan.chaos.history import History
+from titan.chaos.raw_log import Place, Record
 
 DEAD_LETTER: Final = ".dlq"
 
 _TABLES: Final = {
-    "payments": "SELECT * FROM payments",
+    "payments": "SELECT payment_id, state, requested_at, resolved_at, screened_at, posted_at,"
+    " refused_at, conflicted_at, accepted_at, from_handle, to_handle, amount_minor, currency,"
+    " fingerprint, payer_account_id, payee_account_id, posting_id, refusal_code FROM payments",
     "postings": "SELECT posting_id, currency FROM ledger_postings",
     "entries": "SELECT account_id, sequence, posting_id, amount_minor, balance_after_minor"
     " FROM ledger_entries ORDER BY account_id, sequence",
@@ -27,6 +30,10 @@ _TABLES: Final = {
     "accounts": "SELECT account_id, client_id, kind, tier, currency FROM accounts",
     "handles": "SELECT handle, version, account_id FROM directory_handles",
 }
+
+
+Row = Any
+"""A row of a table by its columns' names, as the driver hands it out: a copy would weigh more."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +45,24 @@ class Fault:
     heals: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fact:
-    """An event on the log, as its bytes say."""
+    """An event on the log, as its bytes say. There are millions: it keeps little."""
 
     name: str
     """`posted` of payment.posted.v1."""
     event_id: str
     source: str
     at: datetime
-    body: dict[str, Any]
-    record: Record
+    value: bytes
+    place: Place
+    appended_at_ms: int
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The event's JSON, read anew each time."""
+        body: dict[str, Any] = json.loads(self.value)
+        return body
 
 
 @dataclass
@@ -56,14 +70,12 @@ class Evidence:
     """All of it, as of one moment: the log was read first, then the tables at once."""
 
     history: History
-    accounts: dict[str, UUID]
-    """The account of each handle, as those who opened it know."""
-    garbage: dict[tuple[str, int, int], Garbage]
+    garbage: dict[Place, Garbage]
     payments: dict[UUID, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     others: list[Fact] = field(default_factory=list)
     """Facts about handles and accounts."""
     letters: list[Record] = field(default_factory=list)
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
 
     def add(self, records: Iterable[Record]) -> None:
         """Take in what was read from the log."""
@@ -83,7 +95,7 @@ class Evidence:
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 for name, query in _TABLES.items():
-                    self.tables[name] = [dict(row) for row in await connection.fetch(query)]
+                    self.tables[name] = await connection.fetch(query)
         finally:
             await connection.close()
 
@@ -96,9 +108,8 @@ class Evidence:
             for at_s, what in intent.notes
         ]
         for fact in self.payments.get(payment_id, []):
-            at_s, place = fact.record.appended_at_ms / 1000, fact.record.place
-            said = f"{fact.event_id} by {fact.source}: {json.dumps(fact.body)}"
-            lines.append((at_s, f"log      {place} {said}"))
+            said = f"{fact.event_id} by {fact.source}: {fact.value.decode()}"
+            lines.append((fact.appended_at_ms / 1000, f"log      {fact.place} {said}"))
         told = [f"{at_s:.3f} {line}" for at_s, line in sorted(lines)]
         ids = {payment_id} | {
             UUID(fact.body["posting_id"])
@@ -107,7 +118,7 @@ class Evidence:
         }
         for table, rows in self.tables.items():
             told += [
-                f"table    {table}: {row}"
+                f"table    {table}: {dict(row)}"
                 for row in rows
                 if row.get("payment_id") in ids or row.get("posting_id") in ids
             ]
@@ -116,12 +127,15 @@ class Evidence:
 
 def _fact(record: Record) -> Fact:
     headers = {name: (value or b"").decode() for name, value in record.headers}
-    assert record.topic in {topic.name for topic in topic_map().topics}, record
     return Fact(
-        name=record.topic.split(".")[1],
+        name=_NAMES[record.topic],
         event_id=headers["ce_id"],
-        source=headers["ce_source"],
+        source=sys.intern(headers["ce_source"]),
         at=datetime.fromisoformat(headers["ce_time"]),
-        body=json.loads(record.value or b""),
-        record=record,
+        value=record.value or b"",
+        place=record.place,
+        appended_at_ms=record.appended_at_ms,
     )
+
+
+_NAMES: Final = {topic.name: topic.name.split(".")[1] for topic in topic_map().topics}

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,9 +31,11 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
+        """Whether the server did what was asked."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - JSON is anything
+        """The body's document."""
         return json.loads(self.content)
 
 
@@ -43,7 +46,12 @@ class Http:
         self._idle: dict[str, list[Connection]] = {}
 
     async def request(
-        self, method: str, url: str, *, document: Any = None, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        url: str,
+        *,
+        document: Any = None,  # noqa: ANN401 - JSON is anything
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
         """One request, sent once; NoAnswer if nobody can say whether it was heard."""
         parts = urlsplit(url)

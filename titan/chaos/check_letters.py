@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from runtime.topics import topic_map
-from tests.storm.evidence import Evidence, Fault
-from tests.storm.garbage import Garbage
-from tests.storm.raw_log import Record
+from titan.chaos.evidence import Evidence, Fault
+from titan.chaos.garbage import Garbage
+from titan.chaos.raw_log import Record
 
 _KEPT_BYTES_MIN = 100_000
 """Of a value that is cut, at least this much must be there."""

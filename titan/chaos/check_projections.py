@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from tests.storm.evidence import Evidence, Fact, Fault
+from titan.chaos.evidence import Evidence, Fact, Fault
 
 _OUTCOMES: Final = ("resolved", "screened", "posted", "refused", "conflicted")
 
@@ -31,6 +31,9 @@ def projection_faults(evidence: Evidence) -> Iterator[Fault]:
     handles = {
         row["handle"]: (row["version"], row["account_id"]) for row in evidence.tables["handles"]
     }
+    for handle, account_id in evidence.history.accounts.items():
+        if handles.get(handle, (0, None))[1] != account_id:
+            yield Fault(f"{handle} named {account_id}, and does no more", heals=True)
     named = _named(evidence.others)
     if handles != named:
         yield Fault(f"handles differ from the log: {handles.items() ^ named.items()}", heals=True)

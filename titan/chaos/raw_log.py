@@ -1,6 +1,7 @@
 """All topics as bytes, from their first record on, read as anybody could read them."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +11,10 @@ from runtime.topics import topic_map
 
 _FETCH_MS: Final = 500
 _READ_S_MAX: Final = 60.0
+
+
+Place = tuple[str, int, int]
+"""Topic, partition and offset."""
 
 
 class Record(NamedTuple):
@@ -24,14 +29,15 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
     @property
-    def place(self) -> tuple[str, int, int]:
+    def place(self) -> Place:
+        """Where it lies."""
         return self.topic, self.partition, self.offset
 
 
 class RawLog:
     """A reader without a group. It steps over the places that no client library can read."""
 
-    def __init__(self, bootstrap: str, *, unreadable: AbstractSet[tuple[str, int, int]]) -> None:
+    def __init__(self, bootstrap: str, *, unreadable: AbstractSet[Place]) -> None:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,
@@ -59,19 +65,23 @@ class RawLog:
         """Let go of the broker."""
         await self._consumer.stop()
 
-    async def read_on(self) -> list[Record]:
-        """Everything up to the present end that was not read before."""
+    async def read_on(self) -> AsyncIterator[list[Record]]:
+        """Everything up to the present end that was not read before, some at a time."""
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(self._positions))
+        while behind := [p for p, end in ends.items() if self._step(p) < end]:
+            async with asyncio.timeout(_READ_S_MAX):
+                records = await self._some(behind)
+            yield records
+
+    async def _some(self, behind: list[TopicPartition]) -> list[Record]:
         records: list[Record] = []
-        async with asyncio.timeout(_READ_S_MAX):
-            while behind := [p for p, end in ends.items() if self._step(p) < end]:
-                free = [p for p in behind if self._next_unreadable(p) is None]
-                if free:
-                    batches = await self._consumer.getmany(*free, timeout_ms=_FETCH_MS)
-                    for batch in batches.values():
-                        records += self._taken(batch)
-                for place in set(behind) - set(free):
-                    records += await self._up_to_the_unreadable(place)
+        free = [p for p in behind if self._next_unreadable(p) is None]
+        if free:
+            batches = await self._consumer.getmany(*free, timeout_ms=_FETCH_MS)
+            for batch in batches.values():
+                records += self._taken(batch)
+        for place in set(behind) - set(free):
+            records += await self._up_to_the_unreadable(place)
         return records
 
     def _step(self, place: TopicPartition) -> int:
