@@ -7,13 +7,16 @@ place.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from domain.errors import Invalid, Unavailable
 from runtime import limits
+from runtime.clock import Clock, SystemClock
+from runtime.dead_letter import Record
+from runtime.poll import UnreadableRecord, poll
 from runtime.topics import Topic
 from schemas.event import Delivered, Event, Position
 from schemas.wire import decode
@@ -32,8 +35,9 @@ class Followed:
 class Follower:
     """Reads topics from their present end, or from the first record appended at `since` or later.
 
-    Records that cannot be understood are passed over (a stage dead-letters them) and counted in
-    `skipped`. While the broker is away nothing arrives; afterwards it goes on by itself.
+    Records that cannot be understood, or not even read, are passed over (a stage dead-letters them)
+    and counted in `skipped`. While the broker is away nothing arrives; afterwards it goes on by
+    itself.
     """
 
     def __init__(
@@ -44,9 +48,13 @@ class Follower:
         prefix: str = "",
         since: datetime | None = None,
         wait_ms: int = limits.POLL_WAIT_MS,
+        clock: Clock | None = None,
     ) -> None:
         self.skipped = 0
         self._wait_ms = wait_ms
+        self._clock = clock or SystemClock()
+        self._places: dict[TopicPartition, int] = {}
+        self._is_stepping = False
         self._topics = {f"{prefix}{topic.name}": topic for topic in topics}
         self._since = since
         self._consumer = AIOKafkaConsumer(
@@ -64,8 +72,8 @@ class Follower:
             await self._consumer.start()
             await self._demand_topics()
             self._consumer.assign(self._partitions())
-            for partition, offset in (await self._first_offsets()).items():
-                self._consumer.seek(partition, offset)
+            self._places = await self._first_offsets()
+            await self._rewind(self._consumer)
         except (KafkaError, OSError) as error:
             await self.stop()
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
@@ -82,13 +90,21 @@ class Follower:
 
         Returns at once when something did, else empty after `wait_ms`.
         """
-        records = await self._consumer.getmany(timeout_ms=self._wait_ms)
-        return [
-            followed
-            for batch in records.values()
-            for record in batch
-            if (followed := self._followed(record)) is not None
-        ]
+        try:
+            records = await poll(
+                self._consumer, self._clock, rewind=self._rewind, wait_ms=self._wait_ms
+            )
+        finally:
+            self._is_stepping = False
+        for record in records:
+            self._places[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        return [followed for record in records if (followed := self._followed(record)) is not None]
+
+    async def _rewind(self, consumer: AIOKafkaConsumer) -> None:
+        """Back to what was handed out last, after records were drained that nobody got."""
+        self._is_stepping = True
+        for partition, offset in self._places.items():
+            consumer.seek(partition, offset)
 
     async def end(self) -> Mapping[TopicPartition, int]:
         """Where the topics end just now; Unavailable if the broker does not answer.
@@ -105,6 +121,8 @@ class Follower:
 
     async def has_passed(self, end: Mapping[TopicPartition, int]) -> bool:
         """Whether `poll` has handed out everything that lies before `end`."""
+        if self._is_stepping:
+            return False
         for partition, offset in end.items():
             if await self._consumer.position(partition) < offset:
                 return False
@@ -132,8 +150,11 @@ class Follower:
             offsets |= {place: first.offset for place, first in found.items() if first is not None}
         return offsets
 
-    def _followed(self, record: Any) -> Followed | None:  # noqa: ANN401 - aiokafka has no types
+    def _followed(self, record: Record) -> Followed | None:
         topic = self._topics[record.topic]
+        if isinstance(record, UnreadableRecord):
+            self.skipped += 1
+            return None
         try:
             delivered = decode(
                 topic.model,

@@ -3,10 +3,11 @@
 One record whose header name is not UTF-8 makes the client library raise out of `getmany`. By then
 it has moved the position of the partitions it had already drained, so their records would be
 skipped without a word, and the bad record's partition would raise for ever. Here, all positions
-go back to what was committed, the bad record is found by stepping, and it becomes a dead letter.
+go back to where the reader is (a stage: what was committed), the bad record is found by stepping,
+and a stage makes a dead letter of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -38,25 +39,43 @@ class UnreadableRecord:
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-async def poll(consumer: Any, clock: Clock) -> tuple[Record, ...]:  # noqa: ANN401
+Rewind = Callable[[Any], Awaitable[None]]
+"""Puts a consumer's positions back to where its reader is."""
+
+
+async def to_committed(consumer: Any) -> None:  # noqa: ANN401 - aiokafka has no types
+    """Back to what the group has committed: all before it is done."""
+    for place in consumer.assignment():
+        committed = await consumer.committed(place)
+        if committed is None:
+            await consumer.seek_to_beginning(place)
+        else:
+            consumer.seek(place, committed)
+
+
+async def poll(
+    consumer: Any,  # noqa: ANN401
+    clock: Clock,
+    *,
+    rewind: Rewind = to_committed,
+    wait_ms: int = limits.POLL_WAIT_MS,
+) -> tuple[Record, ...]:
     """The next records, waiting inside the broker's fetch while there are none.
 
     KafkaError passes through. What the library cannot read comes as an UnreadableRecord.
     """
     try:
-        found = await consumer.getmany(
-            timeout_ms=limits.POLL_WAIT_MS, max_records=limits.BATCH_RECORDS_MAX
-        )
+        found = await consumer.getmany(timeout_ms=wait_ms, max_records=limits.BATCH_RECORDS_MAX)
     except KafkaError:
         raise
     except Exception as error:  # noqa: BLE001 - the library lets any parsing error out
         log.warning("unreadable_records", error=type(error).__name__)
-        return await _step_over(consumer, clock)
+        return await _step_over(consumer, clock, rewind)
     return tuple(chain.from_iterable(found.values()))
 
 
-async def _step_over(consumer: Any, clock: Clock) -> tuple[Record, ...]:  # noqa: ANN401
-    await _rewind(consumer)
+async def _step_over(consumer: Any, clock: Clock, rewind: Rewind) -> tuple[Record, ...]:  # noqa: ANN401
+    await rewind(consumer)
     records: list[Record] = []
     for _ in range(_STEP_ROUNDS_MAX):
         # The library fetches ahead in the background; one record a call shows where it stumbles.
@@ -64,31 +83,28 @@ async def _step_over(consumer: Any, clock: Clock) -> tuple[Record, ...]:  # noqa
         unreadable = False
         for place in consumer.assignment():
             try:
-                found = await consumer.getmany(place, timeout_ms=0, max_records=1)
+                found = await _one(consumer, place, clock)
             except KafkaError:
+                if records:
+                    # They were drained, so nobody would see them again; the error comes again.
+                    return tuple(records)
                 raise
-            except Exception:  # noqa: BLE001
-                records.append(await _skipped(consumer, place, clock))
-                unreadable = True
-            else:
-                records += chain.from_iterable(found.values())
+            records += found
+            unreadable |= any(isinstance(record, UnreadableRecord) for record in found)
         if unreadable:
             break
     return tuple(records)
 
 
-async def _skipped(consumer: Any, place: TopicPartition, clock: Clock) -> Record:  # noqa: ANN401
-    offset = await consumer.position(place)
-    consumer.seek(place, offset + 1)
-    return UnreadableRecord(
-        place.topic, place.partition, offset, int(clock.now().timestamp() * 1000)
-    )
-
-
-async def _rewind(consumer: Any) -> None:  # noqa: ANN401
-    for place in consumer.assignment():
-        committed = await consumer.committed(place)
-        if committed is None:
-            await consumer.seek_to_beginning(place)
-        else:
-            consumer.seek(place, committed)
+async def _one(consumer: Any, place: TopicPartition, clock: Clock) -> list[Record]:  # noqa: ANN401
+    """The partition's next record, if it has arrived; one that cannot be read is passed over."""
+    try:
+        found = await consumer.getmany(place, timeout_ms=0, max_records=1)
+    except KafkaError:
+        raise
+    except Exception:  # noqa: BLE001 - the library lets any parsing error out
+        offset = await consumer.position(place)
+        consumer.seek(place, offset + 1)
+        now_ms = int(clock.now().timestamp() * 1000)
+        return [UnreadableRecord(place.topic, place.partition, offset, now_ms)]
+    return list(chain.from_iterable(found.values()))

@@ -1,11 +1,12 @@
 """Looking on: a follower sees everything from its place on, as every other does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from domain.errors import Unavailable
 from runtime.follow import Followed, Follower
@@ -16,6 +17,7 @@ from runtime.topics import topic_map
 from schemas.payment import PaymentPosted
 from schemas.wire import Message, encode, first_envelope
 from tests.support.waiting import eventually
+from titan.chaos.garbage import BROKEN_NAME, litter
 from titan.servers import Endpoints
 
 pytestmark = pytest.mark.real
@@ -57,6 +59,12 @@ class Place:
 
     async def publish(self, *messages: Message) -> None:
         await self._publisher.publish(messages, deadline_s=5.0)
+
+    async def litter(self, kind: str, partition: int) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
+        await producer.start()
+        await litter(producer, POSTED, kind, partition=partition, prefix=self.prefix)
+        await producer.stop()
 
     @asynccontextmanager
     async def follower(self, since: datetime | None = None) -> AsyncIterator[Follower]:
@@ -161,3 +169,32 @@ async def test_a_broker_that_is_away_is_unavailable() -> None:
 
     with pytest.raises(Unavailable, match="Kafka"):
         await follower.start()
+
+
+async def test_a_record_that_no_client_can_read_is_stepped_over(place: Place) -> None:
+    """Nothing beside it is lost, nothing is told twice, and the proof of freshness comes."""
+    before, after = [posted() for _ in range(30)], [posted() for _ in range(30)]
+    async with place.follower() as follower:
+        await place.publish(*map(record_of, before))
+        for partition in range(POSTED.partitions):
+            await place.litter(BROKEN_NAME, partition)
+        await place.publish(*map(record_of, after))
+
+        found = await seen(follower, 60)
+        end = await follower.end()
+        found += await seen_up_to(follower, end)
+
+    told = [followed.delivered.event.subject for followed in found]
+    assert sorted(told) == sorted(event.payment_id for event in before + after)
+    assert follower.skipped == POSTED.partitions
+
+
+async def seen_up_to(follower: Follower, end: Mapping[TopicPartition, int]) -> list[Followed]:
+    found: list[Followed] = []
+
+    async def passed() -> bool:
+        found.extend(await follower.poll())
+        return await follower.has_passed(end)
+
+    await eventually(passed)
+    return found
