@@ -18,6 +18,10 @@ Answer = TypeVar("Answer")
 
 _CONNECTIONS_MAX: Final = 32
 
+# The event loop (uvloop) says a RuntimeError of a connection that has just been closed, until the
+# client library has heard of it.
+_ABSENT: Final = (RedisError, OSError, RuntimeError)
+
 
 class ServerRun:
     """Asks each new connection which run of which server it has reached."""
@@ -87,7 +91,7 @@ class Cache:
         async def asked() -> Answer:
             try:
                 return await question(redis)
-            except (RedisError, OSError) as error:
+            except _ABSENT as error:
                 raise Unavailable(f"cache: {type(error).__name__}") from error
 
         return await self._circuit.ask(asked)
@@ -98,7 +102,7 @@ class Cache:
             raise Unavailable("there is no cache")
         try:
             await self._redis.ping()
-        except (RedisError, OSError) as error:
+        except _ABSENT as error:
             raise Unavailable(f"cache: {type(error).__name__}") from error
 
     async def close(self) -> None:
