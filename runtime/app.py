@@ -21,6 +21,7 @@ from domain.errors import Defect, TitanError
 from runtime import limits, metrics
 from runtime.clock import Clock, SystemClock
 from runtime.consumer import BatchShell, Gate
+from runtime.crash_points import Point, arm, crash_point
 from runtime.database import Database
 from runtime.dead_letter import Record
 from runtime.inbox import PostgresInbox
@@ -98,7 +99,7 @@ def stage_app(
     settings = settings or Settings()
     clock = SystemClock()
     group = group_of(name)
-    gate = Gate()
+    gate = Gate(name)
     health = HEALTH[name] = StageHealth()
     broker = KafkaBroker(
         _bootstrap(settings),
@@ -118,7 +119,11 @@ def stage_app(
         if health.shell is None or health.shell.halted or gate.closing:
             await clock.sleep(limits.POLL_WAIT_MS / 1000)
             return ()
-        return await poll(consumer, clock)
+        crash_point(name, Point.FETCH_BEFORE)
+        records = await poll(consumer, clock)
+        if records:
+            crash_point(name, Point.FETCH_AFTER)
+        return records
 
     subscriber.get_msg = next_records
 
@@ -197,6 +202,7 @@ class StageResources:
         """Connect and wire the stage."""
         settings = self._settings
         configure_logging(settings)
+        arm(settings)
         self._stop_tracing = start_tracing(settings, f"titan-{self._name}")
         if settings.postgres_dsn is None:
             raise Defect("set TITAN_POSTGRES_DSN, or start everything with `titan up`")
@@ -216,7 +222,7 @@ class StageResources:
             stage,
             topics=topic_map(),
             prefix=settings.topic_prefix,
-            units=PostgresUnits(self._database),
+            units=PostgresUnits(self._database, room=self._name),
             inbox=PostgresInbox(self._database),
             publisher=self._publisher,
             clock=self._clock,

@@ -15,6 +15,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from domain.errors import Unavailable
 from runtime import limits, metrics
 from runtime.clock import Clock
+from runtime.crash_points import Point, crash_point, crash_point_in_flight
 from runtime.dead_letter import DeadLetter, Record
 from runtime.stage import StageRunner
 
@@ -31,8 +32,9 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no
     an eviction: correctness comes from the inbox, this only saves work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: str = "") -> None:
         self.generation = 0
+        self._room = room
         self._open = True
         self._idle = asyncio.Event()
         self._idle.set()
@@ -71,14 +73,20 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         """Finish before the partitions change hands."""
+        crash_point(self._room, Point.REVOKE_BEFORE)
+        if not self._idle.is_set():
+            log.info("rebalance_waits_for_batch", stage=self._room)
         await self.close()
         self.generation += 1
+        crash_point(self._room, Point.REVOKE_AFTER)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Open again; positions are those that were committed."""
+        crash_point(self._room, Point.ASSIGN_BEFORE)
         self.generation += 1
         self._open = True
-        log.info("assigned", partitions=len(assigned))
+        log.info("assigned", stage=self._room, partitions=len(assigned))
+        crash_point(self._room, Point.ASSIGN_AFTER)
 
 
 class BatchShell:
@@ -203,7 +211,10 @@ class BatchShell:
         try:
             async with asyncio.timeout(_COMMIT_S_MAX):
                 if owned:
+                    crash_point(self._stage, Point.OFFSETS_BEFORE)
+                    crash_point_in_flight(self._stage, Point.OFFSETS_SENT)
                     await self._consumer.commit(owned)
+                    crash_point(self._stage, Point.OFFSETS_ACKED)
             self._committed_at_s = self._clock.monotonic_s()
         except (KafkaError, TimeoutError) as error:
             # The work is done and stored; whoever reads these records again finds it in the inbox.

@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from domain.errors import Invalid, Unavailable, Unknown
 from runtime import limits, metrics
+from runtime.crash_points import Point, crash_point, crash_point_in_flight
 from runtime.settings import Settings
 from schemas.wire import Message
 
@@ -64,6 +65,8 @@ class KafkaPublisher:
         self._prefix = prefix
         self._settings = settings
         self._role = role
+        # Where a test orders crashes: a stage's group is its room with dashes.
+        self._room = role.replace("-", "_")
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, int] = {}
         self._in_flight_records = 0
@@ -100,6 +103,7 @@ class KafkaPublisher:
                 raise Invalid("record_too_large", f"a record has at most {RECORD_BYTES_MAX} bytes")
         if self._in_flight_records + len(messages) > limits.PUBLISHES_IN_FLIGHT_MAX:
             raise Unavailable("too many records wait for the broker")
+        crash_point(self._room, Point.PUBLISH_BEFORE)
         self._in_flight_records += len(messages)
         # A task of its own: a caller that gives up does not stop what is being sent, and the
         # records count as in flight for as long as they are.
@@ -108,10 +112,12 @@ class KafkaPublisher:
         try:
             with metrics.PUBLISH_SECONDS.labels(self._role).time():
                 async with asyncio.timeout(deadline_s):
+                    crash_point_in_flight(self._room, Point.PUBLISH_SENT)
                     await asyncio.shield(sending)
         except TimeoutError as error:
             metrics.PUBLISH_UNKNOWN.labels(self._role).inc()
             raise Unknown("no acknowledgement within the deadline") from error
+        crash_point(self._room, Point.PUBLISH_ACKED)
 
     def _landed(self, task: asyncio.Task[None], count: int) -> None:
         self._in_flight_records -= count

@@ -116,7 +116,7 @@ async def topic_findings(
         if change.kind is not ChangeKind.EXTRA
         and (names is None or any(_belongs(change.topic, name) for name in names))
     ]
-    if settings.profile is Profile.DEMO:
+    if settings.is_demo:
         findings.append(
             Finding(
                 "demo: topics have one replica, so this machine's disk is all there is; "

@@ -24,6 +24,8 @@ class Profile(StrEnum):
     """One machine, loopback only, no credentials: says so aloud."""
     PRODUCTION = "production"
     """Refuses to start without an authenticator and outside the pinned settings."""
+    TEST = "test"
+    """The demo, and its processes may be told to die: for the crash matrix only."""
 
 
 class Settings(BaseSettings):
@@ -33,7 +35,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    profile: Profile = Field(Profile.DEMO, description="demo or production")
+    profile: Profile = Field(Profile.DEMO, description="demo, production or test")
     data_directory: Path = Field(
         Path(".titan"), description="where embedded servers keep their data and logs"
     )
@@ -94,6 +96,11 @@ class Settings(BaseSettings):
         description="base64 of 32 bytes, seals text in topics; the demo makes one under .titan/",
     )
 
+    crash_directory: Path | None = Field(
+        None,
+        description="where a test orders processes to die; refused outside the test profile",
+    )
+
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="log level")
     otlp_endpoint: str | None = Field(
         None, description="OpenTelemetry collector (OTLP over HTTP); unset: no traces"
@@ -108,6 +115,11 @@ class Settings(BaseSettings):
     consumer_auto_offset_reset: str = Field("earliest", description="pinned to earliest")
 
     @property
+    def is_demo(self) -> bool:
+        """Whether this is one machine of one person, without credentials."""
+        return self.profile is not Profile.PRODUCTION
+
+    @property
     def idempotency_key_required(self) -> bool:
         """Whether a payment without a key is refused."""
         if self.require_idempotency_key is None:
@@ -115,8 +127,17 @@ class Settings(BaseSettings):
         return self.require_idempotency_key
 
     @model_validator(mode="after")
+    def _only_tests_die_on_order(self) -> Self:
+        if self.crash_directory is not None and self.profile is not Profile.TEST:
+            raise ValueError(
+                "TITAN_CRASH_DIRECTORY lets a test kill this process: unset it, or set "
+                "TITAN_PROFILE=test where no money is real"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _demo_stays_home(self) -> Self:
-        if self.profile is not Profile.DEMO or is_loopback(self.bind_host):
+        if not self.is_demo or is_loopback(self.bind_host):
             return self
         if not self.demo_in_container:
             raise ValueError(

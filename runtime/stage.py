@@ -15,6 +15,7 @@ import structlog
 from domain.errors import Defect, Invalid
 from runtime import limits, metrics
 from runtime.clock import Clock
+from runtime.crash_points import Point, crash_point
 from runtime.dead_letter import DeadLetter, Record, dead_letter_message
 from runtime.inbox import Inbox, Row, Stored
 from runtime.poll import UnreadableRecord
@@ -84,12 +85,17 @@ class StageRunner:
         Errors: Unavailable when the same batch must come again; Defect when going on could lose
         money. Returns what was sent to the dead letter.
         """
+        room = self.stage.name
+        crash_point(room, Point.DECODE_BEFORE)
         delivered, letters = self._understood(records)
+        crash_point(room, Point.DECODE_AFTER)
         if letters:
+            crash_point(room, Point.LETTERS_BEFORE)
             await self._publisher.publish(
                 [self._letter(letter) for letter in letters],
                 deadline_s=limits.STAGE_PUBLISH_S_MAX,
             )
+            crash_point(room, Point.LETTERS_ACKED)
         if not delivered:
             return letters
         with batch_span(self.stage.name, delivered):
@@ -99,10 +105,16 @@ class StageRunner:
     async def _work(self, delivered: list[Delivered[Any]]) -> None:
         if not self.stage.inbox:
             async with self._units.begin() as unit:
-                await self.stage.handler(delivered, unit)
+                await self._handle(delivered, unit)
             return
         messages = await self._decide_once(delivered)
         await self._publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
+
+    async def _handle(self, delivered: list[Delivered[Any]], unit: Unit) -> Sequence[Event | None]:
+        crash_point(self.stage.name, Point.EFFECT_BEFORE)
+        outcomes = await self.stage.handler(delivered, unit)
+        crash_point(self.stage.name, Point.EFFECT_AFTER)
+        return outcomes
 
     def _understood(
         self, records: Sequence[Record]
@@ -152,14 +164,16 @@ class StageRunner:
         await self._inbox.prepare({item.started_on for item in delivered}, self._clock.now().date())
         events: dict[object, Event | None] = {}
         async with self._units.begin() as unit:
+            crash_point(step, Point.INBOX_BEFORE)
             known = await self._inbox.read(unit, step, delivered)
+            crash_point(step, Point.INBOX_AFTER)
             fresh: dict[object, Delivered[Any]] = {}
             for item in delivered:
                 if item.envelope.idempotency_id not in known:
                     fresh.setdefault(item.envelope.idempotency_id, item)
             decided = list(fresh.values())
             if decided:
-                outcomes = await self.stage.handler(decided, unit)
+                outcomes = await self._handle(decided, unit)
                 if len(outcomes) != len(decided):
                     raise Defect(f"{step} answered {len(decided)} events {len(outcomes)} times")
                 rows = [

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+from runtime.crash_points import Point, crash_point, crash_point_in_flight
 from runtime.database import Connection, Database
 
 
@@ -55,10 +56,11 @@ class Units(Protocol):
 
 
 class PostgresUnits:
-    """Units on a pool of PostgreSQL connections."""
+    """Units on a pool of PostgreSQL connections. `room` names them where a test orders crashes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, room: str = "") -> None:
         self._database = database
+        self._room = room
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PostgresUnit]:
@@ -67,8 +69,12 @@ class PostgresUnits:
         A connection lost during COMMIT is Unavailable as well: the next try reads the inbox and
         so learns whether the commit took effect.
         """
-        async with self._database.connection() as connection, connection.transaction():
-            yield PostgresUnit(connection)
+        async with self._database.connection() as connection:
+            async with connection.transaction():
+                yield PostgresUnit(connection)
+                crash_point(self._room, Point.COMMIT_BEFORE)
+                crash_point_in_flight(self._room, Point.COMMIT_SENT)
+            crash_point(self._room, Point.COMMIT_ACKED)
 
 
 class MemoryUnits:

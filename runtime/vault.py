@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import Defect, Invalid
-from runtime.settings import Profile, Settings
+from runtime.settings import Settings
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -59,7 +59,7 @@ def load_vault(settings: Settings) -> Vault:
         except ValueError:
             raise Invalid("invalid_vault_key", "TITAN_VAULT_KEY is not base64") from None
         return Vault(key)
-    if settings.profile is not Profile.DEMO:
+    if not settings.is_demo:
         raise Invalid("missing_vault_key", "set TITAN_VAULT_KEY to base64 of 32 random bytes")
     return Vault(_demo_key(settings.data_directory / _KEY_FILE))
 

@@ -61,7 +61,7 @@ class _Work(Protocol):
 def _on_broker(work: _Work) -> list[Change]:
     settings = connected_settings(needed=("kafka_bootstrap",))
     assert settings.kafka_bootstrap is not None
-    if settings.profile is Profile.DEMO:
+    if settings.is_demo:
         sys.stderr.write("titan: demo: one replica, so one disk; production demands more\n")
     return asyncio.run(
         work(

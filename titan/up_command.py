@@ -11,7 +11,7 @@ import typer
 
 from domain.errors import TitanError
 from runtime.clock import Clock, SystemClock
-from runtime.settings import Profile, Settings
+from runtime.settings import Settings
 from titan.demo import (
     Demonstration,
     demonstrate,
@@ -115,7 +115,7 @@ class Run:
             loop.add_signal_handler(number, on_signal)
 
     async def _body(self, *, demo: bool, once: bool) -> int:
-        if self._settings.profile is Profile.DEMO:
+        if self._settings.is_demo:
             self._say_progress(_DEMO_WARNING)
         await self._titan.start()
         serving = asyncio.create_task(self._titan.serve())

@@ -13,11 +13,13 @@ from runtime import limits
 from runtime.cache import Cache
 from runtime.changes import Feed
 from runtime.circuit import Circuit
+from runtime.crash_points import Point, crash_point
 from runtime.database import Database
 from runtime.http.idempotency import key_reused
 from runtime.http.resources import EdgeResources
 
 _SEPARATOR: Final = "|"
+_ROOM: Final = "handles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,11 @@ class Requests:
         change = await self.decided(candidate.request_id, wait_s=wait_s)
         if change is not None:
             return Asked(_same_body(change, candidate), is_replayed=False)
+        crash_point(_ROOM, Point.REMEMBER_BEFORE)
         await self._pending.remember(
             candidate.request_id, client_id=candidate.origin.client_id, handle=candidate.handle
         )
+        crash_point(_ROOM, Point.REMEMBER_AFTER)
         return Asked(None, is_replayed=False)
 
     async def decided(self, request_id: UUID, *, wait_s: float) -> DirectoryChange | None:

@@ -10,6 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -21,11 +22,14 @@ from projections.payments import accepted_many
 from runtime import limits
 from runtime.circuit import Circuit
 from runtime.clock import Clock
+from runtime.crash_points import Point, crash_point
 from runtime.database import Database
 from runtime.publisher import Publisher
 from runtime.vault import Vault
 
 log = structlog.get_logger()
+
+_ROOM: Final = "payments"
 
 
 @dataclass(slots=True)
@@ -237,5 +241,7 @@ class Acceptor:
         except Unavailable:
             await self._quick.release([candidate.payment_id for candidate, _ in fresh])
             return Verdict.UNAVAILABLE
+        crash_point(_ROOM, Point.REMEMBER_BEFORE)
         await self._quick.remember(fresh)
+        crash_point(_ROOM, Point.REMEMBER_AFTER)
         return Verdict.ACCEPTED

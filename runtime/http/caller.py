@@ -8,7 +8,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from runtime.http.problem import ProblemError
-from runtime.settings import Profile, Settings, is_loopback
+from runtime.settings import Settings, is_loopback
 
 DEMO_CLIENT: Final = "demo"
 
@@ -44,7 +44,7 @@ def authenticator_for(settings: Settings, given: Authenticator | None) -> Authen
     """The authenticator to use; ends the process with one line where there may be none."""
     if given is not None:
         return given
-    if settings.profile is Profile.DEMO:
+    if settings.is_demo:
         return container_demo_authenticator if settings.demo_in_container else demo_authenticator
     raise SystemExit(
         f"titan: the {settings.profile} profile does not start without an authenticator; "

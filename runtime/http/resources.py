@@ -9,6 +9,7 @@ import structlog
 from domain.errors import Invalid
 from runtime.cache import Cache
 from runtime.clock import Clock
+from runtime.crash_points import arm
 from runtime.database import Database
 from runtime.http.operations import Check
 from runtime.http.page import Cursors
@@ -55,6 +56,7 @@ async def open_resources(
             "or start everything with `titan up`"
         )
     _demand_fit(name, settings)
+    arm(settings)
     vault = load_vault(settings)
     database = await Database.connect(dsn.get_secret_value(), name=name)
     cache = Cache.at(
