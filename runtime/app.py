@@ -20,13 +20,13 @@ from faststream.kafka.message import FAKE_CONSUMER
 from domain.errors import Defect, TitanError
 from runtime import limits, metrics
 from runtime.clock import Clock, SystemClock
-from runtime.consumer import BatchShell, Gate
-from runtime.crash_points import Point, arm, crash_point
+from runtime.consumer import BatchShell
+from runtime.crash_points import arm
 from runtime.database import Database
 from runtime.dead_letter import Record
+from runtime.gate import Gate
 from runtime.inbox import PostgresInbox
 from runtime.instance import InstanceLock
-from runtime.poll import poll
 from runtime.publisher import KafkaPublisher
 from runtime.selfcheck import (
     database_findings,
@@ -116,14 +116,10 @@ def stage_app(
 
     async def next_records(consumer: AIOKafkaConsumer) -> Records:
         """Wait inside the fetch, never beside it: FastStream's own loop sleeps when idle."""
-        if health.shell is None or health.shell.halted or gate.closing:
+        if health.shell is None:
             await clock.sleep(limits.POLL_WAIT_MS / 1000)
             return ()
-        crash_point(name, Point.FETCH_BEFORE)
-        records = await poll(consumer, clock)
-        if records:
-            crash_point(name, Point.FETCH_AFTER)
-        return records
+        return await health.shell.next_records(consumer)
 
     subscriber.get_msg = next_records
 

@@ -1,15 +1,15 @@
-"""The shell around a stage's batches: retries, seeks back, commits, and rebalances.
+"""The shell around a stage's batches: fetches, retries, seeks back and commits.
 
 The client library moves its position on whatever happens in a handler, so nothing leaves here
 without either a note to commit `last + 1` explicitly or a seek back to the first record.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from domain.errors import Unavailable
@@ -17,76 +17,14 @@ from runtime import limits, metrics
 from runtime.clock import Clock
 from runtime.crash_points import Point, crash_point, crash_point_in_flight
 from runtime.dead_letter import DeadLetter, Record
+from runtime.gate import Gate
+from runtime.poll import poll, to_committed
 from runtime.stage import StageRunner
 
 log = structlog.get_logger()
 
 _COMMIT_S_MAX: Final = 10.0
 _STALE_COMMIT_S: Final = 30.0
-
-
-class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
-    """Holds a planned rebalance until the batch in progress is done.
-
-    Without it the next owner starts the very records that this one still works on. It cannot stop
-    an eviction: correctness comes from the inbox, this only saves work.
-    """
-
-    def __init__(self, room: str = "") -> None:
-        self.generation = 0
-        self._room = room
-        self._open = True
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._before_release: Callable[[], Awaitable[None]] | None = None
-
-    def enter(self) -> bool:
-        """Begin a batch; False while partitions change hands."""
-        if not self._open:
-            return False
-        self._idle.clear()
-        return True
-
-    def leave(self) -> None:
-        """End a batch."""
-        self._idle.set()
-
-    def before_release(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Call this after the last batch and before the partitions are given up."""
-        self._before_release = act
-
-    @property
-    def closing(self) -> bool:
-        """Whether a rebalance or the end waits for this batch."""
-        return not self._open
-
-    async def close(self) -> None:
-        """Let nothing new begin, wait, within bounds, for what has begun, and round it off."""
-        self._open = False
-        try:
-            async with asyncio.timeout(limits.REVOKE_WAIT_S):
-                await self._idle.wait()
-                if self._before_release is not None:
-                    await self._before_release()
-        except TimeoutError:
-            log.warning("released_mid_batch")
-
-    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        """Finish before the partitions change hands."""
-        crash_point(self._room, Point.REVOKE_BEFORE)
-        if not self._idle.is_set():
-            log.info("rebalance_waits_for_batch", stage=self._room)
-        await self.close()
-        self.generation += 1
-        crash_point(self._room, Point.REVOKE_AFTER)
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Open again; positions are those that were committed."""
-        crash_point(self._room, Point.ASSIGN_BEFORE)
-        self.generation += 1
-        self._open = True
-        log.info("assigned", stage=self._room, partitions=len(assigned))
-        crash_point(self._room, Point.ASSIGN_AFTER)
 
 
 class BatchShell:
@@ -104,6 +42,8 @@ class BatchShell:
         self._committed_at_s = clock.monotonic_s()
         self._handled: dict[TopicPartition, int] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
+        self._noted_in_generation = gate.generation
+        self._committing = asyncio.Lock()
         self._consumer: Any = None
         self._lag_records = 0
         self.halted = False
@@ -119,6 +59,36 @@ class BatchShell:
     def lag_records(self) -> int:
         """Records in the assigned partitions that are not handled yet."""
         return self._lag_records
+
+    async def next_records(self, consumer: Any) -> tuple[Record, ...]:  # noqa: ANN401
+        """Wait inside the broker's fetch; none while halted, or while partitions change hands."""
+        if self.halted or self._gate.closing:
+            await self._clock.sleep(limits.POLL_WAIT_MS / 1000)
+            return ()
+        generation = self._gate.generation
+        crash_point(self._stage, Point.FETCH_BEFORE)
+        records = await poll(consumer, self._clock, rewind=self._rewind)
+        if records:
+            crash_point(self._stage, Point.FETCH_AFTER)
+        if generation != self._gate.generation:
+            # Perhaps read before the partitions changed hands, while positions are those of
+            # after it: begin again where these records begin, so that the two agree.
+            self._seek_back(records, consumer)
+            return ()
+        return records
+
+    async def _rewind(self, consumer: Any) -> None:  # noqa: ANN401
+        """Back to what was committed, and until that is so no records: some would be skipped."""
+        while True:
+            try:
+                async with self._committing:
+                    # What is only noted comes again, and is noted again.
+                    self._uncommitted.clear()
+                    await to_committed(consumer)
+            except KafkaError:
+                await self._clock.sleep(self._clock.jitter(limits.BACKOFF_S_MAX))
+            else:
+                return
 
     async def on_batch(self, records: Sequence[Record], consumer: Any) -> None:  # noqa: ANN401
         """Handle one batch; its offsets are committed soon after. Or seek back to its start."""
@@ -194,31 +164,51 @@ class BatchShell:
             await self.commit()
 
     def _note_handled(self, records: Sequence[Record]) -> None:
-        ends = {
-            TopicPartition(record.topic, record.partition): record.offset + 1 for record in records
-        }
-        self._handled.update(ends)
-        self._uncommitted.update(ends)
+        self._drop_stale_notes()
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            # What was handled stays so, also when a rewind makes it come again.
+            end = max(record.offset + 1, self._handled.get(place, 0))
+            self._handled[place] = self._uncommitted[place] = end
+
+    def _drop_stale_notes(self) -> None:
+        """Forget ends noted before partitions changed hands: who has them since knows better."""
+        if self._noted_in_generation != self._gate.generation:
+            self._noted_in_generation = self._gate.generation
+            self._handled.clear()
+            self._uncommitted.clear()
 
     async def commit(self) -> None:
         """Commit the end of what was handled since the last time."""
+        async with self._committing:
+            await self._commit()
+
+    async def _commit(self) -> None:
+        self._drop_stale_notes()
+        generation = self._gate.generation
         ends, self._uncommitted = self._uncommitted, {}
         if not ends:
             return
         # One lost partition would make the broker refuse the whole map.
         assigned = self._consumer.assignment()
-        owned = {place: end for place, end in ends.items() if place in assigned}
+        unsaid = {place: end for place, end in ends.items() if place in assigned}
         try:
             async with asyncio.timeout(_COMMIT_S_MAX):
-                if owned:
+                if unsaid:
                     crash_point(self._stage, Point.OFFSETS_BEFORE)
                     crash_point_in_flight(self._stage, Point.OFFSETS_SENT)
-                    await self._consumer.commit(owned)
+                    await self._consumer.commit(unsaid)
                     crash_point(self._stage, Point.OFFSETS_ACKED)
+            unsaid = {}
             self._committed_at_s = self._clock.monotonic_s()
         except (KafkaError, TimeoutError) as error:
             # The work is done and stored; whoever reads these records again finds it in the inbox.
             log.warning("commit_failed", stage=self._stage, error=type(error).__name__)
+        finally:
+            # Said again next time, also after a cancellation: no other record may ever come, and
+            # the group would look behind for good.
+            if generation == self._gate.generation:
+                self._uncommitted = unsaid | self._uncommitted
 
     def _seek_back(self, records: Sequence[Record], consumer: Any) -> None:  # noqa: ANN401
         starts: dict[TopicPartition, int] = {}
