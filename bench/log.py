@@ -1,6 +1,6 @@
 """Looking at the log from outside: how far topics have come, and when each payment was posted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -18,10 +18,14 @@ Offsets = Mapping[TopicPartition, int]
 
 
 class Log:
-    """A reader without a group, which fetches nothing until it is asked to."""
+    """A reader without a group, which fetches nothing until it is asked to.
 
-    def __init__(self, bootstrap: str) -> None:
+    `prefix` stands before the names of the topics it looks at.
+    """
+
+    def __init__(self, bootstrap: str, *, prefix: str = "") -> None:
         self._bootstrap = bootstrap
+        self._prefix = prefix
         self._consumer = self._reader()
 
     async def start(self) -> None:
@@ -34,7 +38,7 @@ class Log:
 
     async def ends(self) -> Offsets:
         """The present end of each partition where payments end."""
-        offsets: Offsets = await self._consumer.end_offsets(_partitions(ENDS))
+        offsets: Offsets = await self._consumer.end_offsets(self._partitions())
         return offsets
 
     async def ended_since(self, start: Offsets) -> int:
@@ -65,15 +69,14 @@ class Log:
             await consumer.stop()
         return found
 
+    def _partitions(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(self._prefix + name, number)
+            for name in ENDS
+            for number in range(topic_map()[name].partitions)
+        ]
+
     def _reader(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False
         )
-
-
-def _partitions(topics: Sequence[str]) -> list[TopicPartition]:
-    return [
-        TopicPartition(name, number)
-        for name in topics
-        for number in range(topic_map()[name].partitions)
-    ]

@@ -42,7 +42,10 @@ _LIMITS: Final = {
 class Place:
     """Everything that runs: where it answers, what it costs, and how to hold its stages."""
 
-    def __init__(self, titan: LocalTitan, *, processes: int) -> None:
+    def __init__(self, titan: LocalTitan, settings: Settings, *, processes: int) -> None:
+        self.titan = titan
+        self.settings = settings
+        """What every process of it was started with."""
         self.bootstrap = titan.addresses.kafka_bootstrap
         self.dsn = titan.addresses.postgres_dsn
         self.handles_url = titan.handles_url
@@ -53,7 +56,9 @@ class Place:
         run = titan.directory / "run"
         self._pids = {name: _pid_in(run / f"{name}.pid") for name in (*self.stages, *EDGES)}
         servers = {name: _pid_in(titan.directory / name / "server.pid") for name in FOLDERS}
-        self.meter = Meter({**self._pids, **servers, GENERATOR: os.getpid()})
+        self.beside = {**servers, GENERATOR: os.getpid()}
+        """The process ids of what every payment needs beside edges and stages."""
+        self.meter = Meter({**self._pids, **self.beside})
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -82,7 +87,7 @@ async def open_place(*, processes: int, say: Say) -> AsyncIterator[Place]:
         )
         await titan.start()
         try:
-            yield Place(titan, processes=processes)
+            yield Place(titan, settings, processes=processes)
         finally:
             await titan.stop()
 

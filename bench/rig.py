@@ -17,7 +17,7 @@ from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.vault import load_vault
 from schemas.event import Event
-from schemas.wire import encode, first_envelope
+from schemas.wire import Message, encode, first_envelope
 
 POSTED: Final = "SELECT count(*) FROM payments WHERE state = 'posted'"
 """Counts the payments whose row in the projection says that they are posted."""
@@ -41,20 +41,24 @@ class Rig:
     async def publish(self, events: Sequence[Event]) -> None:
         """Put first events on their topics, acknowledged, as an edge would."""
         for start in range(0, len(events), _CHUNK):
-            messages = [
-                encode(
-                    event,
-                    first_envelope(
-                        event_id=uuid5(event.subject, "first"),
-                        idempotency_id=event.subject,
-                        source="titan/bench",
-                        now=self.clock.now(),
-                        traceparent=None,
-                    ),
-                )
-                for event in events[start : start + _CHUNK]
-            ]
+            messages = self.messages(events[start : start + _CHUNK])
             await self.publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
+
+    def messages(self, events: Sequence[Event]) -> list[Message]:
+        """First events as records, as an edge would make them."""
+        return [
+            encode(
+                event,
+                first_envelope(
+                    event_id=uuid5(event.subject, "first"),
+                    idempotency_id=event.subject,
+                    source="titan/bench",
+                    now=self.clock.now(),
+                    traceparent=None,
+                ),
+            )
+            for event in events
+        ]
 
     async def count(self, query: str) -> int:
         """What a query that counts says."""
