@@ -32,6 +32,12 @@ PLANTED = [
     ("floors", "producers/payments/app.py", "import consumers.ledger_posting.decide"),
     ("floors", "consumers/ledger_posting/app.py", "import producers.payments.app"),
     ("floors", "producers/payments/app.py", "import titan.cli"),
+    ("floors", "consumers/ledger_posting/app.py", "import proof.event"),
+    ("floors", "proof/prove.py", "import titan.cli"),
+    ("proof", "proof/payments.py", "import domain.payment"),
+    ("proof", "proof/payments.py", "from projections.payment_fold import fold"),
+    ("proof", "proof/money.py", "from consumers.ledger_posting.decide import posting_id_of"),
+    ("proof", "proof/event.py", "import schemas.wire"),
     ("stages-apart", "consumers/ledger_posting/app.py", "import consumers.risk_screening.decide"),
     ("edges-apart", "producers/payments/app.py", "import producers.handles.app"),
     ("rooms", "consumers/risk_screening/decide.py", "import consumers.risk_screening.ports"),
@@ -47,6 +53,12 @@ PLANTED = [
     ("bus", "consumers/ledger_posting/handler.py", "import faststream"),
     ("bus", "consumers/risk_screening/store.py", "import aiokafka"),
     ("bus", "producers/payments/app.py", "from aiokafka import AIOKafkaProducer"),
+    ("floors", "replay/log.py", "import titan.cli"),
+    ("floors", "projections/payments.py", "import replay.log"),
+    ("replay", "replay/tables.py", "import consumers.risk_screening.decide"),
+    ("replay", "replay/shadow.py", "import consumers.risk_screening.store"),
+    ("replay", "replay/log.py", "from runtime.publisher import KafkaPublisher"),
+    ("replay", "replay/run.py", "import runtime.stage"),
 ]
 
 

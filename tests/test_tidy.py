@@ -14,7 +14,10 @@ from tests.support import tidy, tidy_house
 from tests.support.tidy import MODULE_RULES, Module, Rule, modules
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ["titan", "producers", "consumers", "projections", "runtime", "ledger_adapter"]
+FLOORS = [
+    *("titan", "proof", "replay", "producers", "consumers"),
+    *("projections", "runtime", "ledger_adapter"),
+]
 HOUSE = modules(ROOT, [*FLOORS, "schemas", "domain"])
 BESIDE = modules(ROOT, ["tests", "bench"])
 FOR_TESTS_TOO: list[Rule] = [tidy.long_modules, tidy.long_functions, tidy.open_ends]

@@ -5,13 +5,19 @@ from typing import Final
 import typer
 
 from titan import (
+    archive_command,
+    at_command,
+    chaos_command,
     dlq_command,
     docs_command,
     doctor_command,
     migrate_command,
     pay_command,
+    prove_command,
+    replay_command,
     sample_command,
     schemas_command,
+    shadow_command,
     topics_command,
     up_command,
     watch_command,
@@ -25,8 +31,14 @@ app.command("up")(up_command.up)
 app.command("pay")(pay_command.pay)
 app.command("watch")(watch_command.watch)
 app.command("doctor")(doctor_command.doctor)
+app.command("prove")(prove_command.prove_books)
+app.command("replay")(replay_command.replay_projections)
+app.command("at")(at_command.at)
+app.command("archive")(archive_command.archive)
+app.command("shadow")(shadow_command.shadow_stage)
 app.command("sample-data")(sample_command.sample_data)
 app.command("migrate")(migrate_command.migrate_database)
+app.command("chaos")(chaos_command.chaos)
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
 app.add_typer(dlq_command.app, name="dlq")
