@@ -24,6 +24,7 @@ COPY runtime runtime
 COPY projections projections
 COPY consumers consumers
 COPY producers producers
+COPY proof proof
 COPY titan titan
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -1,7 +1,7 @@
 """Offsets of the log and of its groups, asked of the broker by a client that is in no group."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,6 +18,7 @@ from runtime.clock import Clock
 from runtime.topics import Topic
 
 Offsets = dict[str, list[int]]
+Ask = Callable[[list[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
 NOT_COMMITTED: Final = -1
 _COORDINATOR_PAUSE_S: Final = 0.2
@@ -35,6 +36,7 @@ class Broker:
         self._route = route
         self._prefix = prefix
         self._clock = clock
+        self._known: set[str] = set()
         self._admin = AIOKafkaAdminClient(
             bootstrap_servers=bootstrap, request_timeout_ms=limits.TOPIC_ADMIN_REQUEST_MS_MAX
         )
@@ -72,7 +74,7 @@ class Broker:
                     for group, topics in self._route.groups.items()
                 }
                 proven = await self._ends(self._topics())
-                first = await self._begins()
+                first = await self._begins(self._topics())
         except (KafkaError, OSError, TimeoutError) as error:
             raise _unanswered(error) from error
         return Vectors(first=first, committed=committed, proven=proven)
@@ -93,8 +95,7 @@ class Broker:
         """The first records that the broker still has of these topics."""
         try:
             async with asyncio.timeout(ADMIN_S_MAX):
-                places = self._places(topics)
-                return self._by_topic(await self._consumer.beginning_offsets(places), topics)
+                return await self._begins(topics)
         except (KafkaError, OSError, TimeoutError) as error:
             raise _unanswered(error) from error
 
@@ -146,11 +147,21 @@ class Broker:
         }
 
     async def _ends(self, topics: Mapping[str, int]) -> Offsets:
-        return self._by_topic(await self._consumer.end_offsets(self._places(topics)), topics)
+        return await self._asked(self._consumer.end_offsets, topics)
 
-    async def _begins(self) -> Offsets:
-        topics = self._topics()
-        return self._by_topic(await self._consumer.beginning_offsets(self._places(topics)), topics)
+    async def _begins(self, topics: Mapping[str, int]) -> Offsets:
+        return await self._asked(self._consumer.beginning_offsets, topics)
+
+    async def _asked(self, ask: Ask, topics: Mapping[str, int]) -> Offsets:
+        """What the broker says, all topics at once.
+
+        In one question the library would learn of the topics one after the other, with a pause
+        between; and it must know them all before any answer counts, so that is asked first.
+        """
+        strange = topics.keys() - self._known
+        await asyncio.gather(*(ask(self._places({name: 1})) for name in strange))
+        self._known |= strange
+        return self._by_topic(await ask(self._places(topics)), topics)
 
     def _topics(self) -> dict[str, int]:
         return {topic.name: topic.partitions for topic in self._route.topics}

@@ -1,7 +1,6 @@
 """`titan prove`: the books, on a running system, from the log, the ledger and the projections."""
 
 import asyncio
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,13 +21,12 @@ from runtime.clock import Clock, SystemClock
 from runtime.collector import spare_collector
 from runtime.settings import Settings
 from runtime.topics import topic_map
+from titan import VERSION
 from titan.endpoints import connected_settings
 from titan.terminal import BAD_INPUT, CHECK_FAILED, JsonOption, fail, say, say_json, say_table
 
 FOLDER: Final = "proofs"
 """Below the data directory: where reports go by themselves."""
-
-_PROJECT: Final = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
 def prove_books(
@@ -115,7 +113,7 @@ def _report(
     can_go_on = len(proof.open_payments) <= OPEN_PAYMENTS_MAX
     return {
         "format": FORMAT,
-        "titan": tomllib.loads(_PROJECT.read_text("utf-8"))["project"]["version"],
+        "titan": VERSION,
         "ok": findings.ok,
         "started_at": began_at.isoformat(),
         "finished_at": ended_at.isoformat(),
