@@ -1,7 +1,8 @@
 """The read model `accounts`: whose each account is, of what kind, tier and currency.
 
-Its money is the ledger's. An account is opened once and does not change, so of two account.opened
-events about one account either may stand: they say the same.
+Its money is the ledger's. An account is opened once and does not change. A request for one that
+stands is granted again: its event says the same but for the request and its time, and changes
+nothing. All events of an account lie in one partition, so the first is the same for everybody.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,8 +31,10 @@ class AccountProfile(NamedTuple):
 
 
 def fold(state: AccountProfile | None, event: AccountOpened) -> AccountProfile:
-    """The account after one more event: the earliest request of several equal ones stands."""
-    profile = AccountProfile(
+    """The account after one more event, in the order of the log: the first stands."""
+    if state is not None:
+        return state
+    return AccountProfile(
         event.account_id,
         event.client_id,
         event.kind,
@@ -39,7 +42,6 @@ def fold(state: AccountProfile | None, event: AccountOpened) -> AccountProfile:
         event.currency,
         event.requested_at,
     )
-    return profile if state is None else min(state, profile)
 
 
 async def read_accounts(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -28,6 +28,15 @@ from schemas.handle import (
 
 CHANNEL: Final = "directory_changed"
 """Told at the commit of each batch that decided requests: a hint for waiters, without content."""
+
+HANDLE_COLUMNS: Final = (
+    *("handle", "version", "client_id"),
+    *("account_id", "currency", "display_name_sealed", "requested_at"),
+)
+CHANGE_COLUMNS: Final = (
+    *("request_id", "requested_at", "client_id", "fingerprint", "handle"),
+    *("kind", "version", "account_id", "code"),
+)
 
 DirectoryFact = HandleClaimed | HandlePorted | HandleReleased | HandleClaimRefused
 
@@ -226,15 +235,32 @@ def _entries(rows: Iterable[asyncpg.Record]) -> dict[str, HandleEntry]:
     }
 
 
+def handle_row(entry: HandleEntry) -> tuple[Any, ...]:
+    """An entry in the order of `HANDLE_COLUMNS`."""
+    target = entry.target
+    named: tuple[object, ...] = (None, None, None)
+    if target is not None:
+        named = (target.account_id, target.currency, target.display_name_sealed)
+    return (entry.handle, entry.version, entry.client_id, *named, entry.requested_at)
+
+
+def change_row(change: DirectoryChange) -> tuple[Any, ...]:
+    """A change in the order of `CHANGE_COLUMNS`."""
+    return (
+        change.request_id,
+        change.requested_at,
+        change.client_id,
+        change.fingerprint,
+        change.handle,
+        change.kind.value,
+        change.version,
+        change.account_id,
+        None if change.code is None else change.code.value,
+    )
+
+
 def _columns(entries: Iterable[HandleEntry]) -> list[list[object]]:
-    rows = []
-    for entry in entries:
-        target = entry.target
-        named: tuple[object, ...] = (None, None, None)
-        if target is not None:
-            named = (target.account_id, target.currency, target.display_name_sealed)
-        rows.append((entry.handle, entry.version, entry.client_id, *named, entry.requested_at))
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [list(column) for column in zip(*map(handle_row, entries), strict=True)]
 
 
 def _change(row: asyncpg.Record) -> DirectoryChange:
@@ -253,18 +279,4 @@ def _change(row: asyncpg.Record) -> DirectoryChange:
 
 
 def _change_columns(changes: Iterable[DirectoryChange]) -> list[list[object]]:
-    rows = [
-        (
-            change.request_id,
-            change.requested_at,
-            change.client_id,
-            change.fingerprint,
-            change.handle,
-            change.kind.value,
-            change.version,
-            change.account_id,
-            None if change.code is None else change.code.value,
-        )
-        for change in changes
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [list(column) for column in zip(*map(change_row, changes), strict=True)]

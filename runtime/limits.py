@@ -254,3 +254,46 @@ PAGE_ROWS_MAX: Final = 100
 
 PAGE_ROWS_DEFAULT: Final = 20
 """Rows of a page when the client does not say."""
+
+# -- Replay ---------------------------------------------------------------------------------
+REPLAY_FETCH_BYTES: Final = 1024 * 1024
+"""Of each partition the broker hands out so much at once; more gains nothing."""
+
+REPLAY_READ_S_MAX: Final = 30.0
+"""Waiting for records that are known to lie there; then the broker counts as unavailable."""
+
+REPLAY_STATEMENT_S_MAX: Final = 1_800.0
+"""One statement over a whole rebuilt table takes no longer."""
+
+REPLAY_CHUNK_ROWS: Final = 20_000
+"""Rows that one reader holds before it copies them out: some 20 MB."""
+
+REPLAY_PARALLEL_RECORDS_MIN: Final = 100_000
+"""Fewer records are read in this process: starting others would take longer."""
+
+REPLAY_READERS_MAX: Final = 8
+"""Processes that read the log at once, one a core; the database then has enough to do."""
+
+REPLAY_TAIL_RECORDS_MAX: Final = 200_000
+"""Events that the living table may or may not have: so many are weighed one by one in memory."""
+
+REPLAY_GAP_RECORDS: Final = 2_000
+"""So near to the end of the log a replay begins to compare, or to swap."""
+
+REPLAY_CATCH_UPS_MAX: Final = 50
+"""Rounds of reading what came meanwhile; then payments come faster than they can be replayed."""
+
+REPLAY_HOLD_S_MAX: Final = 2.0
+"""A swap lets nobody write for so long at most; then it lets go and tries again."""
+
+REPLAY_HOLD_LOCK_MS_MAX: Final = 300
+"""A swap waits so long for the table: whoever comes after it waits behind it."""
+
+REPLAY_HOLD_PAUSE_S: Final = 0.5
+"""Pause before a swap tries again; with jitter."""
+
+REPLAY_HOLDS_MAX: Final = 20
+"""Tries of one swap."""
+
+ARCHIVE_SEGMENT_BYTES: Final = 16 * 1024 * 1024
+"""Values of so many bytes make a segment of an archive: a reader holds one at a time."""
