@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from runtime.topics import topic_map
 from tests.storm.checking import check
+from tests.storm.killing import kill_child, kill_server
 from tests.support.waiting import eventually
 from titan.chaos.check_flow import FINAL
 from titan.chaos.garbage import BROKEN_NAME, strew
@@ -44,7 +45,7 @@ async def test_stages_killed_in_the_middle_of_their_work(storm: Target) -> None:
                 # A burst makes large batches; the kill falls somewhere into them.
                 await storm.client.pay_many(load.intents(BURST))
                 await asyncio.sleep(storm.client.history.random.random() * 0.3)
-                await storm.kill_child(worker)
+                await kill_child(storm, worker)
 
     books = await check(storm)
     assert books.repeats > 0, "no kill fell into any work"
@@ -55,7 +56,7 @@ async def test_a_server_killed_while_payments_flow(storm: Target, name: str) -> 
     load = load_on(storm)
     async with load.flowing():
         await storm.client.pay_many(load.intents(BURST))
-        await storm.kill_server(name)
+        await kill_server(storm, name)
         await storm.client.pay_many(load.intents(BURST))
 
     await check(storm)
@@ -66,8 +67,8 @@ async def test_everything_killed_in_the_same_moment(storm: Target) -> None:
     async with load.flowing():
         await storm.client.pay_many(load.intents(BURST))
         await asyncio.gather(
-            *map(storm.kill_child, [*storm.workers, *storm.edges]),
-            *map(storm.kill_server, ["Kafka", "PostgreSQL", "Valkey"]),
+            *(kill_child(storm, child) for child in [*storm.workers, *storm.edges]),
+            *(kill_server(storm, name) for name in ["Kafka", "PostgreSQL", "Valkey"]),
         )
         await storm.client.pay_many(load.intents(BURST))
 
@@ -88,7 +89,7 @@ async def test_edges_killed_with_requests_under_way(storm: Target) -> None:
     load = load_on(storm)
     async with load.flowing():
         for edge in storm.edges:
-            await storm.kill_child(edge)
+            await kill_child(storm, edge)
 
     await check(storm)
 

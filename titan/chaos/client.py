@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -70,10 +71,17 @@ class Client:
                     self.note(intent, item["status"], item.get("problem", item))
         await asyncio.gather(*(self.pay(each) for each in intents if not each.is_answered))
 
-    async def send(self, method: str, url: str, document: object = None) -> Answer:
+    async def send(
+        self,
+        method: str,
+        url: str,
+        document: object = None,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
         """Any other request, repeated under one key until an edge says yes or no."""
         key = f"{method} {url} {document}"
-        headers = {"Idempotency-Key": hashlib.sha256(key.encode()).hexdigest()}
+        headers = {**headers, "Idempotency-Key": hashlib.sha256(key.encode()).hexdigest()}
         async with asyncio.timeout(ANSWER_S_MAX):
             while True:
                 with contextlib.suppress(NoAnswer):

@@ -81,6 +81,38 @@ class Good:
         return self.but(value=json.dumps(fields | {started: text}).encode())
 
 
+def to_json(garbage: Sequence[Garbage]) -> str:
+    """As a document that `from_json` reads again."""
+    return json.dumps(
+        [
+            [
+                *(each.kind, *each.place, _text(each.key), _text(each.value)),
+                [[name, _text(value)] for name, value in each.headers],
+            ]
+            for each in garbage
+        ]
+    )
+
+
+def from_json(text: str) -> list[Garbage]:
+    """What `to_json` wrote."""
+    return [
+        Garbage(
+            *(kind, topic, partition, offset, _bytes(key), _bytes(value)),
+            [(name, _bytes(each)) for name, each in headers],
+        )
+        for kind, topic, partition, offset, key, value, headers in json.loads(text)
+    ]
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else bytes.fromhex(text)
+
+
 KINDS: Final[dict[str, Callable[[Good, Topic], Good]]] = {
     "noise": lambda good, _: good.but(key=b"\xfe\xff", value=bytes(range(256)), headers=[]),
     "noise as long as a record may be": lambda good, _: good.but(value=b"\x00\xff" * 115_000),

@@ -78,6 +78,13 @@ class Load:
         """Payments of the same mixture, to be asked for together."""
         return [self._intend() for _ in range(count)]
 
+    async def newcomer(self) -> None:
+        """Somebody opens an account, claims a handle and has no money."""
+        client = self._client
+        handle = f"newcomer{len(client.history.intents)}"
+        await claim(client, handle, await open_account(client, handle))
+        await client.pay(client.history.intend(handle, self._handles[0], 1))
+
     async def _work(self) -> None:
         await asyncio.sleep(self._random.random() * self._interval_s)
         loop = asyncio.get_running_loop()
@@ -91,7 +98,7 @@ class Load:
         """One payment, and what else a client may do with its key."""
         mixture = self._mixture
         if self._is(mixture.newcomer):
-            await self._newcomer()
+            await self.newcomer()
         if self._is(mixture.bulk):
             await self._client.pay_many(self.intents(_BULK))
             return
@@ -111,12 +118,6 @@ class Load:
                     intent.payer, intent.payee, intent.amount_minor + 1, key=intent.key
                 )
             )
-
-    async def _newcomer(self) -> None:
-        client = self._client
-        handle = f"newcomer{len(client.history.intents)}"
-        await claim(client, handle, await open_account(client, handle))
-        await client.pay(client.history.intend(handle, self._handles[0], 1))
 
     def _intend(self) -> Intent:
         mixture = self._mixture

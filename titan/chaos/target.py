@@ -31,6 +31,9 @@ RECOVERY_S_MAX: Final = 60.0
 SESSION_MS: Final = 6_000
 """Long enough for a killed stage to be back under its name, short enough to see an eviction."""
 
+HEARTBEAT_MS: Final = 500
+"""So that a member hears soon that partitions change hands."""
+
 RESTART_PAUSE_S_MAX: Final = 1.0
 """Who is killed every few seconds on purpose is started again all the same."""
 
@@ -73,23 +76,20 @@ class Target:
         return found
 
     async def kill_child(self, child: Child) -> None:
-        """SIGKILL, and wait until the supervisor has it working again."""
+        """SIGKILL, as soon as it runs; on return it is dead, and will be started again."""
+        name = child.program.name
+        await until(lambda: child.pid is not None, RECOVERY_S_MAX, f"{name} to run")
         killed, deaths = child.pid, child.deaths
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
-        name = child.program.name
         await until(lambda: child.deaths > deaths, RECOVERY_S_MAX, f"the death of {name}")
-        await until(lambda: self.is_up(child), RECOVERY_S_MAX, f"{name} to be back")
 
     async def kill_server(self, name: str) -> None:
-        """SIGKILL, and wait until the supervisor has it answering again."""
-        heard = len(self.said)
-        os.kill(self.server(name).pid, signal.SIGKILL)
-        await until(
-            lambda: any(line.startswith(f"{name} is back") for line in self.said[heard:]),
-            RECOVERY_S_MAX,
-            f"{name} to be back",
-        )
+        """SIGKILL, as soon as it runs; on return it is dead, and will be started again."""
+        server = self.server(name)
+        await until(lambda: server.is_running, RECOVERY_S_MAX, f"{name} to run")
+        os.kill(server.pid, signal.SIGKILL)
+        await until(lambda: not server.is_running, RECOVERY_S_MAX, f"the death of {name}")
 
     @asynccontextmanager
     async def twin_of(self, worker: Child) -> AsyncIterator[Child]:
