@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast lint bench docs lock clean distclean
+.PHONY: help setup run test test-fast chaos lint bench docs lock clean distclean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +17,15 @@ run: setup ## Start everything and pay 10.00 USD from alice to bob; ONCE=1 ends 
 	@exec $(BIN)/python -m titan up --demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: lint ## Set up, then lint, types, import contracts and all tests, real servers included
-	$(BIN)/pytest -n 2 -m "not storm"
+	$(BIN)/pytest -n 2 -m "not storm and not matrix"
 	$(BIN)/pytest -m storm
 
-test-fast: setup ## Only the tests that need no server
-	$(BIN)/pytest -n 2 -m "not real and not storm"
+test-fast: setup ## Only the tests that need no server, and the long ones smaller
+	$(BIN)/pytest -n 2 -m "not real and not storm and not matrix and not long"
+
+chaos: setup ## Kill at every point and break a Titan while it pays; FULL=1: in all ways, and longer
+	$(BIN)/pytest -m "matrix$(if $(filter-out 0,$(FULL)),, and not full)"
+	$(BIN)/python -m titan chaos $(if $(filter-out 0,$(FULL)),--payments 50000 --faults 400 --minutes 30)
 
 lint: setup ## Format, lint, types and import contracts
 	$(BIN)/ruff format --check .

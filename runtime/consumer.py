@@ -72,8 +72,8 @@ class BatchShell:
             crash_point(self._stage, Point.FETCH_AFTER)
         if generation != self._gate.generation:
             # Perhaps read before the partitions changed hands, while positions are those of
-            # after it: begin again where these records begin, so that the two agree.
-            self._seek_back(records, consumer)
+            # after it: begin again, so that the two agree.
+            await self._rewind(consumer)
             return ()
         return records
 
@@ -82,8 +82,8 @@ class BatchShell:
         while True:
             try:
                 async with self._committing:
-                    # What is only noted comes again, and is noted again.
-                    self._uncommitted.clear()
+                    # What is noted first: else two bad records could lead back to each other.
+                    await self._commit()
                     await to_committed(consumer)
             except KafkaError:
                 await self._clock.sleep(self._clock.jitter(limits.BACKOFF_S_MAX))

@@ -32,7 +32,7 @@ class Partition:
     """A consumer of one partition, as aiokafka's; `refuses` makes the next commits fail."""
 
     def __init__(self) -> None:
-        self.committed: list[int] = []
+        self.committed_offsets: list[int] = []
         self.position = 0
         self.refuses = 0
         self.hangs = False
@@ -49,6 +49,12 @@ class Partition:
         assert place == PLACE
         self.position = offset
 
+    async def committed(self, _place: TopicPartition) -> int | None:
+        return self.committed_offsets[-1] if self.committed_offsets else None
+
+    async def seek_to_beginning(self, place: TopicPartition) -> None:
+        self.seek(place, 0)
+
     async def getmany(self, **_options: int) -> dict[TopicPartition, Sequence[RawRecord]]:
         found = self.records[self.position : self.position + 2]
         self.position += len(found)
@@ -62,7 +68,7 @@ class Partition:
         if self.refuses:
             self.refuses -= 1
             raise KafkaConnectionError
-        self.committed.append(offsets[PLACE])
+        self.committed_offsets.append(offsets[PLACE])
 
 
 async def _nothing(fresh: Sequence[Delivered[Any]], _unit: Unit) -> list[Event | None]:
@@ -102,11 +108,11 @@ async def test_an_offset_whose_commit_failed_is_said_again(shell: BatchShell) ->
     await work(shell, partition)
     partition.refuses = 1
     await shell.commit()
-    assert partition.committed == []
+    assert partition.committed_offsets == []
 
     await shell.commit()
 
-    assert partition.committed == [2]
+    assert partition.committed_offsets == [2]
 
 
 async def test_an_offset_whose_commit_was_cancelled_is_said_at_the_end(
@@ -123,7 +129,7 @@ async def test_an_offset_whose_commit_was_cancelled_is_said_at_the_end(
 
     await gate.close()
 
-    assert partition.committed == [2]
+    assert partition.committed_offsets == [2]
 
 
 async def test_records_that_come_again_do_not_take_the_offset_back(shell: BatchShell) -> None:
@@ -135,7 +141,7 @@ async def test_records_that_come_again_do_not_take_the_offset_back(shell: BatchS
 
     await shell.commit()
 
-    assert partition.committed == [4]
+    assert partition.committed_offsets == [4]
 
 
 async def test_an_offset_noted_before_partitions_changed_hands_is_forgotten(
@@ -149,7 +155,7 @@ async def test_an_offset_noted_before_partitions_changed_hands_is_forgotten(
 
     await shell.commit()
 
-    assert partition.committed == []
+    assert partition.committed_offsets == []
 
 
 async def test_records_read_while_partitions_changed_hands_are_read_again(

@@ -1,0 +1,138 @@
+"""The edge: the real Acceptor and its quick answers, over a cache that may forget or be away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from producers.payments.accept import Acceptor, KnownPayments
+from producers.payments.decide import Candidate, Known, Verdict
+from producers.payments.quick import QuickAnswers
+from runtime.cache import Cache
+from runtime.vault import Vault
+from tests.simulation.broker import Broker, SimulatedPublisher
+from tests.simulation.database import Server
+from tests.simulation.nature import Nature, SimulatedClock
+from tests.simulation.stores import SharedPayments
+
+_VAULT = Vault(bytes(32))
+
+
+class CacheServer:
+    """The commands of Redis that the quick answers use; it may be erased or away at any time."""
+
+    def __init__(self, nature: Nature) -> None:
+        self.is_down = False
+        self._values: dict[str, tuple[str, float]] = {}
+        self._nature = nature
+
+    def erase(self) -> None:
+        """Forget everything."""
+        self._values.clear()
+
+    def register_script(self, script: str) -> Callable[..., Awaitable[list[str | None]]]:
+        """The two scripts there are: one claims keys that are free, the other sets them."""
+        is_claim = "GET" in script
+
+        async def call(*, keys: Sequence[str], args: Sequence[object]) -> list[str | None]:
+            await self._reached()
+            found = [self._read(key) if is_claim else None for key in keys]
+            for key, known, value in zip(keys, found, args[1:], strict=True):
+                if known is None:
+                    until_s = self._nature.loop.time() + float(str(args[0]))
+                    self._values[key] = (str(value), until_s)
+            await self._nature.travel()
+            return found
+
+        return call
+
+    async def delete(self, *keys: str) -> None:
+        """Forget these keys."""
+        await self._reached()
+        for key in keys:
+            self._values.pop(key, None)
+        await self._nature.travel()
+
+    def _read(self, key: str) -> str | None:
+        value, until_s = self._values.get(key, (None, 0.0))
+        return value if self._nature.loop.time() < until_s else None
+
+    async def _reached(self) -> None:
+        await self._nature.travel()
+        if self.is_down:
+            raise ConnectionError
+
+
+class ProjectedPayments(KnownPayments):
+    """Which keys were used, as the projection in memory knows."""
+
+    def __init__(self, server: Server, payments: SharedPayments, nature: Nature) -> None:
+        self._server = server
+        self._payments = payments
+        self._nature = nature
+
+    async def find(self, candidates: Sequence[Candidate]) -> dict[UUID, Known] | None:
+        """Those that are projected; None while the database does not answer."""
+        await self._nature.travel()
+        if self._server.is_down or self._nature.happens(self._nature.weather.statement_fails):
+            self._nature.trace.sometimes("the edge could not ask whether a key was used")
+            return None
+        owner = self._server.owner_of(self._payments)
+        before = None if owner is None else owner.before(self._payments)
+        rows = self._payments.rows if before is None else before
+        assert isinstance(rows, dict)
+        found = [rows.get(candidate.payment_id) for candidate in candidates]
+        await self._nature.travel()
+        return {
+            row.payment_id: Known(row.fingerprint, row.accepted_at, is_accepted=True)
+            for row in found
+            if row is not None and row.fingerprint is not None and row.client_id is not None
+        }
+
+
+class Edge:
+    """One edge process."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        nature: Nature,
+        broker: Broker,
+        cache: CacheServer,
+        known: KnownPayments,
+    ) -> None:
+        self.name = name
+        self._nature = nature
+        self._broker = broker
+        self._cache = cache
+        self._known = known
+        self.start()
+
+    def start(self) -> None:
+        """Begin, with nothing in memory."""
+        clock = SimulatedClock(self._nature)
+        cache = Cache(cast("Redis", self._cache), prefix="", clock=clock)
+        self.process = self._nature.loop.process(self.name, is_mortal=True)
+        self._acceptor = Acceptor(
+            publisher=SimulatedPublisher(self._broker, self._nature),
+            quick=QuickAnswers(cache),
+            known=self._known,
+            vault=_VAULT,
+            clock=clock,
+        )
+
+    def request(self, candidate: Candidate, answer: asyncio.Future[Verdict]) -> None:
+        """A client's request is on its way; if this process dies, there is no answer."""
+        self.process.spawn(self._serve(candidate, answer))
+
+    async def _serve(self, candidate: Candidate, answer: asyncio.Future[Verdict]) -> None:
+        await self._nature.travel()
+        self.process.doing = "a request"
+        verdict = await self._acceptor.accept(candidate)
+        await self._nature.travel()
+        self.process.doing = "nothing"
+        if not answer.done():
+            answer.set_result(verdict)
