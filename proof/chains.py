@@ -8,7 +8,7 @@ explains what the tables show.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from proof.event import ZERO_ID
+from proof.body import ZERO_ID
 from proof.findings import Check, Findings
 from proof.relations import (
     CAUSE_HELD,

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from proof.event import Read, is_plausible, read_record
+from proof.event import Read, TopicReader, is_plausible
 from proof.findings import Check, Findings
 from proof.payments import PaymentJoin
 from proof.relations import ASIDE, Relations
 from proof.route import PAYMENTS, Route
 from proof.take import Letters
-from runtime.limits import CHAIN_AGE_DAYS_MAX, CHAIN_AHEAD_DAYS_MAX
 
 _SCHEMAS: Final = Path(__file__).resolve().parent.parent / "schemas" / "json"
 _OWN: Final = ("x-original-", "x-error-", "x-attempts", "x-first-", "x-consumer-")
@@ -103,22 +102,12 @@ class LetterBox:
             return
         topic = self.route.topics[number]
         kept = [(key, value) for key, value in record.headers if not key.startswith(_OWN)]
-        read = read_record(
-            topic.name,
-            key_fields=topic.key.split(" or "),
-            key=record.key,
-            value=record.value,
-            headers=kept,
-        )
+        reader = TopicReader(topic.name, key_fields=topic.key.split(" or "))
+        read = reader.read(record.key, record.value, kept)
         if read is None or not fits_schema(topic.name, json.loads(record.value)):
             return
-        # Two days less than a stage allows, so that no difference of clocks makes a fault.
-        if is_plausible(
-            read.started_us,
-            int(headers.get("x-original-timestamp") or record.timestamp),
-            age_days=CHAIN_AGE_DAYS_MAX - 2,
-            ahead_days=CHAIN_AHEAD_DAYS_MAX - 2,
-        ):
+        appended_ms = int(headers.get("x-original-timestamp") or record.timestamp)
+        if is_plausible(read.started_us, appended_ms, slack_days=-1):
             self.good.append((topic.name, read))
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from proof.event import ZERO_ID, digest_of, name_of
+from proof.body import ZERO_ID, digest_of, name_of
 from proof.findings import Check, Findings
 from proof.relations import (
     ASIDE,
@@ -30,7 +30,7 @@ from proof.scope import Scope
 
 _REQUESTED, _RESOLVED, _SCREENED, _POSTED, _REFUSED, _CONFLICTED = range(len(PAYMENTS))
 _NAMES: Final = [topic.split(".")[1] for topic in PAYMENTS]
-_NOTHING: Final = digest_of("", "", "", "", "", "", "")
+_NOTHING: Final = digest_of("")
 
 Events = Sequence[PaymentFact]
 

@@ -1,6 +1,6 @@
 """The SQL of a proof: columns of fixed width, everything in one statement a table.
 
-Text is digested as `proof.event.digest_of` does it: the first 16 bytes of SHA-256 over the texts
+Text is digested as `proof.body.digest_of` does it: the first 16 bytes of SHA-256 over the texts
 with bars between. `$1` of most is the second since when rows are read; -infinity means all.
 """
 

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from proof.event import Said
+from proof.body import Said
 from proof.spill import PARTS, Relation, Spill
 
 SETTLED: Final = 1
@@ -39,6 +39,7 @@ DEMANDED: Final = 8
 _payment = struct.Struct(">16sBBHQ16sqqqq16s16s3s16s16s")
 _row = struct.Struct(">16sqqqqqqqq16s16s16s16s16s")
 _long = struct.Struct(">q")
+_place = struct.Struct(">16sBHQ")
 
 
 class PaymentFact(NamedTuple):
@@ -130,9 +131,13 @@ class Relations:
             b"%b%c%c%b%b%b" % (event, step, topic, digest, idempotency, _long.pack(decided_us))
         )
 
-    def add_payment(self, fact: PaymentFact) -> None:
-        """An event of a payment."""
-        self.payments.add(_payment.pack(*fact[:9], *fact.said))
+    def add_payment(self, *fields: object) -> None:
+        """An event of a payment: what `PaymentFact` has, and what `Said` has after it."""
+        self.payments.add(_payment.pack(*fields))
+
+    def add_place(self, subject: bytes, topic: int, partition: int, offset: int) -> None:
+        """Where a record lies that is of no payment."""
+        self.places.add(_place.pack(subject, topic, partition, offset))
 
     def add_row(self, row: PaymentRow) -> None:
         """A row of the payments table."""

@@ -69,8 +69,12 @@ class Scope:
 
     def may_be_gone(self, topics: Sequence[str], at_us: int) -> bool:
         """Whether one of these topics may have lost what was put on it about that time."""
-        slack_us = int(RETENTION_SLACK_S * US)
-        return any(at_us < self.horizons_us.get(topic, NEVER_US) + slack_us for topic in topics)
+        return at_us < self.held_from_us(topics)
+
+    def held_from_us(self, topics: Sequence[str]) -> int:
+        """What was put on these topics from then on, none of them has lost."""
+        horizons_us = [self.horizons_us[topic] for topic in topics if topic in self.horizons_us]
+        return max(horizons_us) + int(RETENTION_SLACK_S * US) if horizons_us else NEVER_US
 
     @property
     def window_us(self) -> int:

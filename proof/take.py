@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from proof.event import ZERO_ID, Read, is_plausible, read_outcome, read_record
+from proof.body import ZERO_ID
+from proof.event import Read, TopicReader, is_plausible, read_outcome
 from proof.findings import Check, Findings
 from proof.relations import (
     ASIDE,
@@ -19,12 +20,11 @@ from proof.relations import (
     NO_DECISION,
     PROJECTED,
     SETTLED,
-    PaymentFact,
     Relations,
 )
 from proof.route import CONFLICTED, NO_STEP, PAYMENTS, Route
 from proof.scope import US, Scope
-from runtime.limits import CHAIN_AGE_DAYS_MAX, CHAIN_AHEAD_DAYS_MAX
+from runtime.limits import CHAIN_AGE_DAYS_MAX
 
 _DAY_US: Final = 86_400 * US
 
@@ -60,8 +60,15 @@ class Taker:
         self._findings = findings
         self._letters = letters
         self._kinds = {name: kind for kind, name in enumerate(PAYMENTS)}
+        self._kind_of = [self._kinds.get(name) for name in route.topic_names]
+        self._conflicted = route.topic_numbers.get(CONFLICTED)
         self._writers = [route.writers(topic) for topic in route.topics]
-        self._keys = [topic.key.split(" or ") for topic in route.topics]
+        self._readers = [
+            TopicReader(topic.name, key_fields=topic.key.split(" or ")) for topic in route.topics
+        ]
+        self._causes_held_from_us = [
+            scope.held_from_us(route.read_by(step)) for step in range(len(route.steps))
+        ]
         self._set_aside = {(topic, partition, offset) for topic, partition, offset, _ in letters}
         self._inbox_from_us = scope.snapshot_us - CHAIN_AGE_DAYS_MAX * _DAY_US
         self._bounds: dict[tuple[int, int], Bounds] = {}
@@ -71,25 +78,13 @@ class Taker:
         """Records of one partition, as the client library hands them out."""
         self.events[self._route.topic_names[topic]] += len(records)
         bounds = self._bounds_of(topic, partition)
-        name, keys = self._route.topic_names[topic], self._keys[topic]
+        read_record = self._readers[topic].read
         for record in records:
-            offset = record.offset
-            read = read_record(
-                name,
-                key_fields=keys,
-                key=record.key,
-                value=record.value,
-                headers=record.headers,
-            )
-            if read is None or not is_plausible(
-                read.started_us,
-                record.timestamp,
-                age_days=CHAIN_AGE_DAYS_MAX,
-                ahead_days=CHAIN_AHEAD_DAYS_MAX,
-            ):
-                self.take_unreadable(topic, partition, offset)
-                continue
-            self._take_event(topic, partition, record, read, bounds)
+            read = read_record(record.key, record.value, record.headers)
+            if read is None or not is_plausible(read.started_us, record.timestamp):
+                self.take_unreadable(topic, partition, record.offset)
+            else:
+                self._take_event(topic, partition, record, read, bounds)
 
     def take_unreadable(self, topic: int, partition: int, offset: int) -> None:
         """A record that is no event: whoever reads its topic must have set it aside."""
@@ -111,9 +106,8 @@ class Taker:
             return
         subject, started_us, said, facts = read
         if topic in self._kinds:
-            self._relations.add_payment(
-                PaymentFact(subject, self._kinds[topic], 0, 0, 0, ZERO_ID, 0, 0, started_us, said)
-            )
+            kind = self._kinds[topic]
+            self._relations.add_payment(subject, kind, 0, 0, 0, ZERO_ID, 0, 0, started_us, *said)
         for fact in facts:
             self._relations.add_fact(fact.digest, subject, IN_LOG)
 
@@ -125,66 +119,59 @@ class Taker:
         read: Read,
         bounds: Bounds,
     ) -> None:
-        name, offset = self._route.topic_names[topic], record.offset
-        aside = (topic, partition, offset) in self._set_aside
+        offset, subject, event_id = record.offset, read.subject, read.event_id
+        aside = (topic, partition, offset) in self._set_aside if self._set_aside else False
         settled = offset < bounds.settled and not aside
         fresh = offset >= bounds.fresh
-        relations = self._relations
         inbox_held = read.started_us >= self._inbox_from_us
         for step, group, begin, end in bounds.steps:
             must = begin <= offset < end and inbox_held
-            must = must and not (aside and (topic, partition, offset, group) in self._letters)
-            relations.add_event(
-                read.event_id, step, read.subject, read.idempotency_id, HANDLED if must else 0
+            if aside and (topic, partition, offset, group) in self._letters:
+                must = False
+            self._relations.add_event(
+                event_id, step, subject, read.idempotency_id, HANDLED if must else 0
             )
         if read.cause is not None:
             self._take_effect(topic, record.value, read, demanded=settled and fresh)
         elif settled and fresh and self._writers[topic]:
             self._findings.fault(
-                Check.CAUSES, f"{name}/{partition}/{offset} names no cause", subject=read.subject
+                Check.CAUSES,
+                f"{self._route.topic_names[topic]}/{partition}/{offset} names no cause",
+                subject=subject,
             )
-        kind = self._kinds.get(name)
+        kind = self._kind_of[topic]
         if kind is None:
-            row = b"%b%c%b%b" % (
-                read.subject,
-                topic,
-                partition.to_bytes(2, "big"),
-                offset.to_bytes(8, "big"),
-            )
-            relations.places.add(row)
+            self._relations.add_place(subject, topic, partition, offset)
             self._take_facts(read, settled=settled and fresh)
             return
         flags = (SETTLED if settled else 0) | (FRESH if fresh else 0) | (ASIDE if aside else 0)
-        if any(
-            begin <= offset < end and (topic, partition, offset, group) not in self._letters
-            for group, begin, end in bounds.projections
-        ):
-            flags |= PROJECTED
-        relations.add_payment(
-            PaymentFact(
-                read.subject,
-                kind,
-                flags,
-                partition,
-                offset,
-                read.event_id,
-                record.timestamp,
-                read.time_us,
-                read.started_us,
-                read.said,
-            )
+        for group, begin, end in bounds.projections:
+            if begin <= offset < end and not (
+                aside and (topic, partition, offset, group) in self._letters
+            ):
+                flags |= PROJECTED
+        self._relations.add_payment(
+            subject,
+            kind,
+            flags,
+            partition,
+            offset,
+            event_id,
+            record.timestamp,
+            read.time_us,
+            read.started_us,
+            *read.said,
         )
 
     def _take_effect(self, topic: int, value: bytes, read: Read, *, demanded: bool) -> None:
         step = self._writers[topic].get(read.source, NO_STEP)
         flags = 0
         if demanded:
-            read_by = [] if step == NO_STEP else self._route.read_by(step)
-            if not self._scope.may_be_gone(read_by, read.started_us):
+            if step == NO_STEP or read.started_us >= self._causes_held_from_us[step]:
                 flags |= CAUSE_HELD
             if read.started_us >= self._inbox_from_us:
                 flags |= INBOX_HELD
-        if self._route.topic_names[topic] == CONFLICTED:
+        if topic == self._conflicted:
             flags |= NO_DECISION
         assert read.cause is not None
         self._relations.add_effect(

@@ -1,0 +1,70 @@
+"""Worlds to prove: one that is sound, made once a module, and fresh ones."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from runtime.topic_admin import apply_topics
+from runtime.topics import topic_map
+from tests.conftest import RUN
+from tests.proof.world import World, close_world, open_world, settle
+from tests.support.databases import create_migrated_database, with_database
+from titan.servers import Endpoints
+
+NUMBERS = itertools.count()
+
+NewWorld = Callable[[], Awaitable[World]]
+CopyOf = Callable[[World], Awaitable[str]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def new_world(
+    endpoints: Endpoints, worker: str, pytestconfig: pytest.Config
+) -> AsyncIterator[NewWorld]:
+    """Makes worlds in which nothing has happened yet."""
+    run = pytestconfig.stash[RUN].name
+    worlds: list[World] = []
+
+    async def make() -> World:
+        name = f"{run}_proof_{worker}_{next(NUMBERS)}"
+        prefix = f"{name.replace('_', '-')}-"
+        dsn = await create_migrated_database(endpoints.postgres_dsn, run=run, name=name)
+        await apply_topics(endpoints.kafka_bootstrap, topic_map(), prefix=prefix)
+        worlds.append(await open_world(endpoints.kafka_bootstrap, dsn, prefix))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        await close_world(world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sound(new_world: NewWorld) -> World:
+    """A world in which everything has happened that may; tests leave it as it is."""
+    world = await new_world()
+    await settle(world)
+    return world
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def copy_of(
+    endpoints: Endpoints, worker: str, pytestconfig: pytest.Config
+) -> AsyncIterator[CopyOf]:
+    """Makes copies of a world's database, to be spoiled."""
+    names: list[str] = []
+    connection = await asyncpg.connect(endpoints.postgres_dsn)
+
+    async def make(world: World) -> str:
+        name = f"{pytestconfig.stash[RUN].name}_copy_{worker}_{next(NUMBERS)}"
+        template = world.dsn.rpartition("/")[2]
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        names.append(name)
+        return with_database(endpoints.postgres_dsn, name)
+
+    yield make
+    for name in names:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()

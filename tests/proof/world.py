@@ -1,0 +1,345 @@
+"""A small Titan in the hands of a test: real servers, real stages, and each step when it is told.
+
+Stages run batch by batch over what lies in their topics; publishing and committing can be left out,
+as a crash would, and anything can be forged besides.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pydantic import SecretStr
+
+from consumers.account_opening.app import build as build_account_opening
+from consumers.handle_directory.app import build as build_handle_directory
+from consumers.handle_resolution.app import build as build_handle_resolution
+from consumers.ledger_posting.app import build as build_ledger_posting
+from consumers.payment_projection.app import build as build_payment_projection
+from consumers.risk_screening.app import build as build_risk_screening
+from domain.payment import PaymentType, payment_id_of
+from proof.findings import Check, Fault
+from proof.limits import AGE_S_DEFAULT
+from proof.prove import Place, Proof, prove
+from proof.scope import Since
+from runtime.app import Resources
+from runtime.clock import SystemClock
+from runtime.database import Database
+from runtime.inbox import PostgresInbox
+from runtime.publisher import KafkaPublisher
+from runtime.settings import Settings
+from runtime.stage import StageRunner
+from runtime.topics import topic_map
+from runtime.unit import PostgresUnits
+from runtime.vault import Vault
+from schemas.account import AccountKind, AccountOpeningRequested, Tier
+from schemas.event import Event
+from schemas.handle import HandleClaimRequested, HandlePortRequested, HandleReleaseRequested
+from schemas.payment import PaymentRequested
+from schemas.wire import Message, encode, first_envelope
+
+BUILDS: Final = {
+    "account_opening": build_account_opening,
+    "handle_directory": build_handle_directory,
+    "handle_resolution": build_handle_resolution,
+    "risk_screening": build_risk_screening,
+    "ledger_posting": build_ledger_posting,
+    "payment_projection": build_payment_projection,
+}
+STAGES: Final = tuple(BUILDS)
+
+CLIENT: Final = "demo"
+ROOT: Final = UUID("0a0f0000-0000-5000-8000-0000000000aa")
+PEOPLE: Final = ("alice", "bob", "carol")
+MINT: Final = "mint"
+FUNDS_MINOR: Final = 50_000
+
+_READ_MS: Final = 200
+_TIMEOUT_S: Final = 15.0
+
+
+def account_of(handle: str) -> UUID:
+    return uuid5(ROOT, f"account {handle}")
+
+
+class Silent:
+    """A publisher whose process died before it published."""
+
+    async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class World:
+    """One deployment: a prefix on the broker and a database."""
+
+    settings: Settings
+    publisher: KafkaPublisher
+    producer: AIOKafkaProducer
+    reader: AIOKafkaConsumer
+    clock: SystemClock = field(default_factory=SystemClock)
+    positions: dict[tuple[str, TopicPartition], int] = field(default_factory=dict)
+
+    @property
+    def dsn(self) -> str:
+        assert self.settings.postgres_dsn is not None
+        return self.settings.postgres_dsn.get_secret_value()
+
+    @property
+    def bootstrap(self) -> str:
+        assert self.settings.kafka_bootstrap is not None
+        return self.settings.kafka_bootstrap
+
+    def on(self, topic: str) -> str:
+        return self.settings.topic_prefix + topic
+
+    async def put(self, *events: Event) -> None:
+        """Put first events on their topics, as an edge would."""
+        messages = []
+        for event in events:
+            body = getattr(event, "fingerprint", "")
+            envelope = first_envelope(
+                event_id=uuid5(event.subject, f"{body}{event.TOPIC}"),
+                idempotency_id=event.subject,
+                source="titan/producers/tests",
+                now=self.clock.now(),
+                traceparent=None,
+            )
+            messages.append(encode(event, envelope))
+        await self.publisher.publish(messages, deadline_s=_TIMEOUT_S)
+
+    async def forge(
+        self,
+        topic: str,
+        body: object,
+        *,
+        key: str,
+        partition: int = 0,
+        **headers: object,
+    ) -> int:
+        """Put any record on a topic; its offset."""
+        value = body if isinstance(body, bytes) else json.dumps(body, default=str).encode()
+        event_id = headers.setdefault("ce_id", uuid5(ROOT, value.hex()))
+        named = {
+            "ce_type": topic,
+            "ce_source": "titan/producers/tests",
+            "ce_time": self.clock.now().isoformat(),
+            "idempotency_id": event_id,
+            **headers,
+        }
+        record = await self.producer.send_and_wait(
+            self.on(topic),
+            value=value,
+            key=key.encode(),
+            headers=[(name, str(text).encode()) for name, text in named.items()],
+            partition=partition,
+        )
+        return int(record.offset)
+
+    async def run(self, *stages: str, publishes: bool = True, commits: bool = True) -> None:
+        """Let stages handle what lies there, one after the other; all of them if none is named."""
+        for stage in stages or STAGES:
+            database = await Database.connect(self.dsn, name="tests")
+            try:
+                resources = Resources(self.settings, self.clock, Vault(bytes(32)))
+                runner = StageRunner(
+                    BUILDS[stage](resources),
+                    topics=topic_map(),
+                    prefix=self.settings.topic_prefix,
+                    units=PostgresUnits(database),
+                    inbox=PostgresInbox(database),
+                    publisher=self.publisher if publishes else Silent(),
+                    clock=self.clock,
+                )
+                records = await self.records_of(runner.stage.group)
+                await runner.process(records)
+            finally:
+                await database.close()
+            if commits:
+                await self.commit(runner.stage.group)
+
+    async def records_of(self, group: str) -> list[Any]:
+        """What a group has not been given yet, up to the present end."""
+        places = [
+            TopicPartition(self.on(topic.name), number)
+            for topic in topic_map().of_group(group)
+            for number in range(topic.partitions)
+        ]
+        ends = await self.reader.end_offsets(places)
+        begins = {place: self.positions.get((group, place), 0) for place in places}
+        left = {place for place in places if begins[place] < ends[place]}
+        records: list[Any] = []
+        self.reader.assign(sorted(left))
+        for place in left:
+            self.reader.seek(place, begins[place])
+        while left:
+            for place, batch in (await self.reader.getmany(*left, timeout_ms=_READ_MS)).items():
+                records += [record for record in batch if record.offset < ends[place]]
+                if batch[-1].offset + 1 >= ends[place]:
+                    left.discard(place)
+        self.positions.update({(group, place): end for place, end in ends.items()})
+        return records
+
+    async def commit(self, group: str, changed: dict[tuple[str, int], int] | None = None) -> None:
+        """Commit what the group was given, or other offsets."""
+        offsets = {place: end for (name, place), end in self.positions.items() if name == group}
+        for (topic, partition), offset in (changed or {}).items():
+            offsets[TopicPartition(self.on(topic), partition)] = offset
+        member = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=self.on(group),
+            enable_auto_commit=False,
+        )
+        await member.start()
+        try:
+            member.assign(list(offsets))
+            await member.commit(offsets)
+        finally:
+            await member.stop()
+
+    async def prove(
+        self, *, age_s: float = AGE_S_DEFAULT, since: Since | None = None, dsn: str | None = None
+    ) -> Proof:
+        place = Place(topic_map(), self.settings.topic_prefix, self.bootstrap, dsn or self.dsn)
+        return await prove(
+            place,
+            clock=self.clock,
+            age_s=age_s,
+            since=since,
+            progress=lambda _step, _done, _total: None,
+        )
+
+    async def execute(self, *statements: str, dsn: str | None = None) -> None:
+        """Change rows behind everybody's back: triggers are off."""
+        connection = await asyncpg.connect(dsn or self.dsn)
+        try:
+            await connection.execute("SET session_replication_role = replica")
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def payment(self, name: str, payer: str, payee: str, amount_minor: int) -> PaymentRequested:
+        return PaymentRequested(
+            payment_id=payment_id_of(CLIENT, name),
+            accepted_at=self.clock.now(),
+            client_id=CLIENT,
+            from_handle=payer,
+            to_handle=payee,
+            amount_minor=amount_minor,
+            currency="USD",
+            payment_type=PaymentType.WALLET,
+            fingerprint=f"{uuid5(ROOT, f'{name} {payer} {payee} {amount_minor}').int:064x}",
+        )
+
+    def opening(self, handle: str) -> AccountOpeningRequested:
+        is_mint = handle == MINT
+        return AccountOpeningRequested(
+            request_id=uuid5(ROOT, f"open {handle}"),
+            requested_at=self.clock.now(),
+            account_id=account_of(handle),
+            client_id=CLIENT,
+            kind=AccountKind.SYSTEM if is_mint else AccountKind.WALLET,
+            tier=Tier.SYSTEM if is_mint else Tier.BUSINESS,
+            currency="USD",
+        )
+
+    def claim(self, handle: str, account: UUID | None = None) -> HandleClaimRequested:
+        return HandleClaimRequested(
+            request_id=uuid5(ROOT, f"claim {handle} {account}"),
+            requested_at=self.clock.now(),
+            handle=handle,
+            fingerprint="0" * 64,
+            client_id=CLIENT,
+            account_id=account or account_of(handle),
+            display_name_sealed="c2VhbGVk",
+        )
+
+    def port(self, handle: str, account: UUID) -> HandlePortRequested:
+        return HandlePortRequested(
+            request_id=uuid5(ROOT, f"port {handle} {account}"),
+            requested_at=self.clock.now(),
+            handle=handle,
+            fingerprint="0" * 64,
+            client_id=CLIENT,
+            account_id=account,
+        )
+
+    def release(self, handle: str) -> HandleReleaseRequested:
+        return HandleReleaseRequested(
+            request_id=uuid5(ROOT, f"release {handle}"),
+            requested_at=self.clock.now(),
+            handle=handle,
+            fingerprint="0" * 64,
+            client_id=CLIENT,
+        )
+
+
+async def open_world(bootstrap: str, dsn: str, prefix: str) -> World:
+    """Connect; the topics must be there."""
+    settings = Settings(
+        kafka_bootstrap=bootstrap,
+        postgres_dsn=SecretStr(dsn),
+        topic_prefix=prefix,
+        vault_key=SecretStr("A" * 43 + "="),
+    )
+    world = World(
+        settings,
+        KafkaPublisher(bootstrap, prefix=prefix, settings=settings, role="tests"),
+        AIOKafkaProducer(bootstrap_servers=bootstrap),
+        AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False),
+    )
+    await world.publisher.start()
+    await world.producer.start()
+    await world.reader.start()
+    return world
+
+
+async def close_world(world: World) -> None:
+    await world.reader.stop()
+    await world.producer.stop()
+    await world.publisher.stop()
+
+
+async def settle(world: World) -> None:
+    """People with money, and payments that end in every way there is."""
+    people = (*PEOPLE, MINT)
+    await world.put(*map(world.opening, people))
+    await world.run("account_opening")
+    await world.put(*map(world.claim, people))
+    await world.run("handle_directory")
+    await world.put(*(world.payment(f"fund {name}", MINT, name, FUNDS_MINOR) for name in PEOPLE))
+    await world.run()
+    await world.put(
+        *(world.payment(f"lunch {n}", "alice", "bob", 100 + n) for n in range(8)),
+        world.payment("to nobody", "alice", "nobody.there", 100),
+        world.payment("too much", "carol", "bob", FUNDS_MINOR + 1),
+        world.payment("over the limit", "carol", "bob", 10**12),
+        world.payment("again", "bob", "carol", 300),
+        world.payment("again", "bob", "carol", 300),
+        world.payment("two bodies", "bob", "carol", 40),
+    )
+    await world.run()
+    # The edge could not see the first body; and a client that lost its answer asks once more.
+    await world.put(
+        world.payment("two bodies", "bob", "alice", 41), world.payment("again", "bob", "carol", 300)
+    )
+    await world.put(world.port("carol", account_of("alice")), world.claim("bob"))
+    for topic in ("payment.requested.v1", "payment.posted.v1", "handle.claim-requested.v1"):
+        await world.forge(topic, b"\xff is no JSON", key="anybody")
+    await world.run()
+    await world.run("payment_projection")
+
+
+def faults(proof: Proof, check: Check | None = None) -> list[str]:
+    """What is wrong, in words."""
+    return [str(fault.what) for fault in all_faults(proof, check)]
+
+
+def all_faults(proof: Proof, check: Check | None = None) -> Iterable[Fault]:
+    for each, finding in proof.findings.by_check.items():
+        if check in {None, each}:
+            yield from finding.examples
