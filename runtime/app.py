@@ -41,6 +41,7 @@ from runtime.topics import group_of, topic_map
 from runtime.tracing import start_tracing
 from runtime.unit import PostgresUnits
 from runtime.vault import Vault, load_vault
+from runtime.vigil import Vigil, until_deserted
 
 log = structlog.get_logger()
 
@@ -128,17 +129,17 @@ def stage_app(
         assert health.shell is not None
         await health.shell.on_batch(records, subscriber.consumer)
 
-    committing: set[asyncio.Task[None]] = set()
+    vigil = Vigil(name, on_end=_stop_at_once)
 
     async def open_resources() -> None:
         runner = await resources.open(build)
         shell = BatchShell(runner, gate=gate, clock=clock, on_defect=_stop_at_once)
-        committing.add(asyncio.create_task(shell.keep_committing()))
+        vigil.keep(shell.keep_committing(), name="committing")
+        vigil.keep(until_deserted(lambda: subscriber.tasks, clock), name="reading")
         health.shell = shell
 
     async def finish() -> None:
-        for task in committing:
-            task.cancel()
+        vigil.end()
         await gate.close()
 
     async def close_resources() -> None:

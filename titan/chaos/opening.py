@@ -74,8 +74,10 @@ async def opened_target(directory: Path, *, said: list[str], tell: Tell) -> Asyn
                 handles_url=titan.handles_url,
                 history=History(seed=0),
             )
-            yield Target(titan, settings, client, tell, wiring=board, said=said)
-            client.http.close()
+            try:
+                yield Target(titan, settings, client, tell, wiring=board, said=said)
+            finally:
+                client.http.close()
     finally:
         await asyncio.gather(*(link.close() for link in board))
 
