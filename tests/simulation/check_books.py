@@ -6,8 +6,7 @@ I10 the read model is the fold of the log, in whatever order and however often i
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from projections.payment_fold import PaymentRow, fold
 from runtime.topics import topic_map
 from schemas.event import Position
 from schemas.wire import decode
+from tests.model.reference import Limits, Spending
 from tests.simulation.client import TREASURY
 from tests.simulation.evidence import Evidence
 from tests.simulation.world import LIMITS
@@ -92,37 +92,17 @@ def debits(evidence: Evidence) -> Iterator[str]:
             yield f"the payments of {account_id} were posted in another order"
 
 
-@dataclass
-class _Payer:
-    """What a payer has sent, counted by hand."""
-
-    day: date
-    since: datetime
-    day_minor: int = 0
-    count: int = 0
-
-    def next(self, at: datetime, amount_minor: int) -> str | None:
-        """Why the next payment is refused, or None: then it counts."""
-        tier = LIMITS.tiers["verified"]
-        assert tier.velocity is not None
-        if at.date() > self.day:
-            self.day, self.day_minor = at.date(), 0
-        if (at - self.since).total_seconds() >= tier.velocity.window_s:
-            self.since, self.count = at, 0
-        if amount_minor > tier.payment_amount_minor_max["*"]:
-            return "amount_over_limit"
-        if self.day_minor + amount_minor > tier.daily_amount_minor_max["*"]:
-            return "daily_limit"
-        if self.count >= tier.velocity.payments_max:
-            return "velocity"
-        self.day_minor += amount_minor
-        self.count += 1
-        return None
-
-
 def limits(evidence: Evidence) -> Iterator[str]:
     """Each payer's payments, counted again in the order in which they came."""
-    payers: dict[str, _Payer] = {}
+    tier = LIMITS.tiers["verified"]
+    assert tier.velocity is not None
+    numbers = Limits(
+        payment=tier.payment_amount_minor_max["*"],
+        daily=tier.daily_amount_minor_max["*"],
+        count=tier.velocity.payments_max,
+        window_s=tier.velocity.window_s,
+    )
+    payers: dict[str, Spending] = defaultdict(Spending)
     for fact in evidence.first.values():
         if fact.topic != "payment.resolved.v1":
             continue
@@ -130,8 +110,7 @@ def limits(evidence: Evidence) -> Iterator[str]:
         expected = None
         if payer_id != str(evidence.world.accounts[TREASURY]):
             at = datetime.fromisoformat(fact.body["accepted_at"])
-            payer = payers.setdefault(payer_id, _Payer(at.date(), at))
-            expected = payer.next(at, fact.body["amount_minor"])
+            expected = payers[payer_id].refusal(fact.body["amount_minor"], at, numbers)
         refused = evidence.only(fact.payment, "payment.refused.v1")
         said = None
         if refused is not None and refused.step == "risk_screening":

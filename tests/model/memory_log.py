@@ -19,6 +19,8 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.partitions: dict[Place, list[Message]] = defaultdict(list)
+        self.sequence: list[Message] = []
+        """All of them, in the order in which they were appended."""
         self.fuse: int | None = None
 
     async def publish(self, messages: Sequence[Message], *, deadline_s: float) -> None:
@@ -28,6 +30,7 @@ class MemoryLog:
                 if self.fuse == 0:
                     raise Crash
                 self.fuse -= 1
+            self.sequence.append(message)
             count = topic_map()[message.topic].partitions
             self.partitions[message.topic, partition_of(message.key, count)].append(message)
 
