@@ -71,9 +71,23 @@ CREATE TYPE payment_row AS (
     rivals             text
 );
 
+-- The same for rows that say only how a payment went on.
+CREATE TYPE payment_progress AS (
+    payment_id         uuid,
+    resolved_at        timestamptz,
+    screened_at        timestamptz,
+    posted_at          timestamptz,
+    refused_at         timestamptz,
+    refusal_code       text,
+    posting_id         uuid,
+    payer_account_id   uuid,
+    payee_account_id   uuid
+);
+
 GRANT SELECT, INSERT, UPDATE ON payments TO titan_app;
 
 -- migrate:down
 
+DROP TYPE payment_progress;
 DROP TYPE payment_row;
 DROP TABLE payments;

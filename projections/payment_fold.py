@@ -65,6 +65,21 @@ class PaymentRow(NamedTuple):
     rivals: str | None = None
 
 
+PROGRESS_FIELDS: Final = (
+    "payment_id",
+    "resolved_at",
+    "screened_at",
+    "posted_at",
+    "refused_at",
+    "refusal_code",
+    "posting_id",
+    "payer_account_id",
+    "payee_account_id",
+)
+"""What most events are about: only their columns are written, at half the cost of a whole row."""
+
+progress_of: Final = itemgetter(*map(PaymentRow._fields.index, PROGRESS_FIELDS))
+
 _body_of: Final = itemgetter(slice(1, 11))
 _outcome_of: Final = itemgetter(slice(11, 20))
 _BODY_FIELDS: Final = PaymentRow._fields[1:11]
@@ -110,6 +125,11 @@ def row_of(event: PaymentFact, occurred_at: datetime) -> PaymentRow:
         case PaymentConflicted():
             rivals = _rivals([], {event.fingerprint})
             return PaymentRow(event.payment_id, conflicted_at=occurred_at, rivals=rivals)
+
+
+def is_progress(row: PaymentRow) -> bool:
+    """Whether it says nothing but how the payment went on: no body, and no rival of one."""
+    return row.fingerprint is None and row.conflicted_at is None and row.rivals is None
 
 
 def join(one: PaymentRow, other: PaymentRow) -> PaymentRow:

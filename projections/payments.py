@@ -13,7 +13,13 @@ from uuid import UUID
 import asyncpg
 
 from domain.payment import RANK, PaymentType, RefusalCode, State
-from projections.payment_fold import PaymentRow, join
+from projections.payment_fold import (
+    PROGRESS_FIELDS,
+    PaymentRow,
+    is_progress,
+    join,
+    progress_of,
+)
 from runtime.database import Connection
 
 CHANNEL: Final = "payments_changed"
@@ -65,20 +71,28 @@ class Filters:
 async def merge(connection: Connection, rows: Sequence[PaymentRow]) -> None:
     """Join rows into the table, and tell those who wait: one row a payment, sorted by payment_id.
 
-    The order keeps two processes from waiting for each other in a circle. Must run in a
-    transaction. One statement, the hint included: a batch is often a single event, and then each
-    round trip counts.
+    The order keeps two processes from waiting for each other in a circle; so does that each
+    statement commits on its own, which a join may: do not call it in a transaction. The hint to
+    those who wait is part of the statement: a batch is often a single event, and then each round
+    trip counts.
     """
-    if await connection.fetchval(_MERGE, rows, CHANNEL) < len(rows):
-        await _merge_rivals(connection, rows)
+    progress = [row for row in rows if is_progress(row)]
+    if progress:
+        await connection.execute(_MERGE_PROGRESS, [progress_of(row) for row in progress], CHANNEL)
+    if len(progress) == len(rows):
+        return
+    bodies = [row for row in rows if not is_progress(row)]
+    if await connection.fetchval(_MERGE, bodies, CHANNEL) < len(bodies):
+        await _merge_rivals(connection, bodies)
 
 
 async def _merge_rivals(connection: Connection, rows: Sequence[PaymentRow]) -> None:
-    """Join here what the statement locked and left alone, because bodies compete."""
-    records = await connection.fetch(_KNOWN, [row.payment_id for row in rows])
-    known = {record["payment_id"]: PaymentRow(*record) for record in records}
-    merged = [join(known[row.payment_id], row) for row in rows]
-    await connection.execute(_REPLACE, merged)
+    """Join here what the statement left alone, because bodies compete."""
+    async with connection.transaction():
+        records = await connection.fetch(_LOCK, [row.payment_id for row in rows])
+        known = {record["payment_id"]: PaymentRow(*record) for record in records}
+        merged = [join(known[row.payment_id], row) for row in rows]
+        await connection.execute(_REPLACE, merged)
 
 
 async def read_payment(
@@ -185,10 +199,20 @@ _MERGE: Final = (
     " AND (known.fingerprint = EXCLUDED.fingerprint) IS NOT FALSE"
     " RETURNING 1) SELECT count(*), pg_notify($2, '') FROM merged"
 )
+_PROGRESS_COLUMNS: Final = ", ".join(PROGRESS_FIELDS)
+_MERGE_PROGRESS: Final = (
+    f"WITH merged AS (INSERT INTO payments AS known ({_PROGRESS_COLUMNS})"  # noqa: S608 - own words only
+    " SELECT * FROM unnest($1::payment_progress[]) ON CONFLICT (payment_id) DO UPDATE SET "
+    + ", ".join(f"{name} = LEAST(known.{name}, EXCLUDED.{name})" for name in PROGRESS_FIELDS[1:])
+    + " RETURNING 1) SELECT count(*), pg_notify($2, '') FROM merged"
+)
 _REPLACE: Final = _UPSERT + ", ".join(
     f"{name} = EXCLUDED.{name}" for name in PaymentRow._fields[1:]
 )
-_KNOWN: Final = f"SELECT {_COLUMNS} FROM payments WHERE payment_id = ANY($1::uuid[])"  # noqa: S608 - own words only
+_LOCK: Final = (
+    f"SELECT {_COLUMNS} FROM payments WHERE payment_id = ANY($1::uuid[])"  # noqa: S608 - own words only
+    " ORDER BY payment_id FOR UPDATE"
+)
 
 _READ: Final = f"SELECT {_COLUMNS}, state FROM payments WHERE client_id = $1"  # noqa: S608 - own words only
 _PAGE: Final = (

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from domain.errors import Defect
+import asyncpg
+
+from domain.errors import Unavailable
 from runtime import limits
 from runtime.database import Database
 from runtime.unit import MemoryUnit, PostgresUnit, Unit
@@ -29,6 +31,10 @@ class Row(NamedTuple):
     stored: Stored
 
 
+class DecidedBefore(Unavailable):
+    """An outcome is stored already, by an earlier delivery or by a twin: look, and try again."""
+
+
 class Inbox(Protocol):
     """Outcomes by step and idempotency id. Reads and writes belong to the caller's unit."""
 
@@ -43,7 +49,7 @@ class Inbox(Protocol):
         ...
 
     async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
-        """Store outcomes; a twin that stored one first makes the unit Unavailable, to try again."""
+        """Store outcomes; DecidedBefore, and the unit is lost, if one is stored already."""
         ...
 
 
@@ -93,31 +99,46 @@ class PostgresInbox:
         return {row["idempotency_id"]: Stored(*row) for row in rows}
 
     async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
-        """One COPY for the whole batch."""
-        await _postgres(unit).connection.copy_records_to_table(
-            "inbox",
-            records=[
-                (
-                    row.stored.idempotency_id,
-                    step,
-                    row.started_on,
-                    row.stored.event_id,
-                    row.stored.outcome_topic,
-                    row.stored.outcome,
-                    row.stored.decided_at,
-                )
-                for row in rows
-            ],
-            columns=[
-                "idempotency_id",
-                "step",
-                "started_on",
-                "event_id",
-                "outcome_topic",
-                "outcome",
-                "decided_at",
-            ],
-        )
+        """One statement for the whole batch: COPY is cheaper a row, but is one more round trip."""
+        connection = _postgres(unit).connection
+        records = [
+            (
+                row.stored.idempotency_id,
+                step,
+                row.started_on,
+                row.stored.event_id,
+                row.stored.outcome_topic,
+                row.stored.outcome,
+                row.stored.decided_at,
+            )
+            for row in rows
+        ]
+        try:
+            if len(records) > _INSERT_ROWS_MAX:
+                await connection.copy_records_to_table("inbox", records=records, columns=_COLUMNS)
+            else:
+                await connection.execute(_INSERT, *zip(*records, strict=True))
+        except asyncpg.UniqueViolationError as error:
+            raise DecidedBefore("an event of the batch was decided before") from error
+
+
+_COLUMNS: Final = (
+    "idempotency_id",
+    "step",
+    "started_on",
+    "event_id",
+    "outcome_topic",
+    "outcome",
+    "decided_at",
+)
+_INSERT: Final = """
+    INSERT INTO inbox (
+        idempotency_id, step, started_on, event_id, outcome_topic, outcome, decided_at
+    )
+    SELECT * FROM unnest(
+        $1::uuid[], $2::text[], $3::date[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[]
+    )"""
+_INSERT_ROWS_MAX: Final = 32
 
 
 class MemoryInbox:
@@ -147,12 +168,12 @@ class MemoryInbox:
         return {id_: self._rows[step, id_] for id_ in ids if (step, id_) in self._rows}
 
     async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
-        """Store outcomes; a row that is there already is a defect in one process of memory."""
+        """Store outcomes."""
         _memory(unit).enlist(self)
         for row in rows:
             key = (step, row.stored.idempotency_id)
             if key in self._rows:
-                raise Defect("the memory inbox was written twice")
+                raise DecidedBefore("an event of the batch was decided before")
             self._rows[key] = row.stored
 
 

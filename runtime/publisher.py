@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -98,9 +98,6 @@ class KafkaPublisher:
         """Send all and wait for every acknowledgement."""
         if not messages:
             return
-        for message in messages:
-            if _size_bytes(message) > RECORD_BYTES_MAX:
-                raise Invalid("record_too_large", f"a record has at most {RECORD_BYTES_MAX} bytes")
         if self._in_flight_records + len(messages) > limits.PUBLISHES_IN_FLIGHT_MAX:
             raise Unavailable("too many records wait for the broker")
         crash_point(self._room, Point.PUBLISH_BEFORE)
@@ -164,13 +161,11 @@ class KafkaPublisher:
             grouped[topic, partition_of(message.key, count)].append(message)
         batches: list[tuple[str, int, object]] = []
         for (topic, partition), group in grouped.items():
-            batch = producer.create_batch()
-            batches.append((topic, partition, batch))
+            batch = None
             for message in group:
-                if not _append(batch, message):
-                    batch = producer.create_batch()
+                if batch is None or not _append(batch, message):
+                    batch = _begun(producer.create_batch(), message)
                     batches.append((topic, partition, batch))
-                    _append(batch, message)
         return batches
 
     async def _started(self) -> AIOKafkaProducer:
@@ -182,7 +177,7 @@ class KafkaPublisher:
             request_timeout_ms=self._settings.producer_request_timeout_ms,
             max_batch_size=_BATCH_BYTES_MAX,
             max_request_size=RECORD_BYTES_MAX + _RECORD_OVERHEAD_BYTES,
-            compression_type="lz4",
+            compression_type="snappy",
             linger_ms=0,
         )
         try:
@@ -220,16 +215,20 @@ def partition_of(key: bytes, count: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % count)
 
 
-def _append(batch: object, message: Message) -> bool:
-    appended = batch.append(  # type: ignore[attr-defined] # aiokafka's BatchBuilder is private
+def _begun(batch: Any, message: Message) -> Any:  # noqa: ANN401 - aiokafka's builder is private
+    """A batch with its first message, whose size is that of the batch."""
+    _append(batch, message)
+    if batch.size() > RECORD_BYTES_MAX:
+        raise Invalid("record_too_large", f"a record has at most {RECORD_BYTES_MAX} bytes")
+    return batch
+
+
+def _append(batch: Any, message: Message) -> bool:  # noqa: ANN401
+    """Whether the message had room in the batch; the first has, whatever its size."""
+    appended = batch.append(
         timestamp=None, key=message.key, value=message.value, headers=message.headers
     )
     return appended is not None
-
-
-def _size_bytes(message: Message) -> int:
-    headers = sum(len(name) + len(value) + 10 for name, value in message.headers)
-    return len(message.key) + len(message.value) + headers + _RECORD_OVERHEAD_BYTES
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

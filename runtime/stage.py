@@ -7,8 +7,9 @@ and the next stage's inbox ignores the repeat. So there is no outbox table and n
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 
@@ -17,7 +18,7 @@ from runtime import limits, metrics
 from runtime.clock import Clock
 from runtime.crash_points import Point, crash_point
 from runtime.dead_letter import DeadLetter, Record, dead_letter_message
-from runtime.inbox import Inbox, Row, Stored
+from runtime.inbox import DecidedBefore, Inbox, Row, Stored
 from runtime.poll import UnreadableRecord
 from runtime.publisher import Publisher
 from runtime.topics import Topic, TopicMap, group_of
@@ -78,6 +79,8 @@ class StageRunner:
         self._publisher = publisher
         self._clock = clock
         self._source = f"titan/consumers/{stage.name}"
+        self._expects_repeats = True
+        self._looked = True
 
     async def process(self, records: Sequence[Record]) -> list[DeadLetter]:
         """Handle a batch; when it returns, all of it is done and its offsets may be committed.
@@ -104,10 +107,15 @@ class StageRunner:
 
     async def _work(self, delivered: list[Delivered[Any]]) -> None:
         if not self.stage.inbox:
-            async with self._units.begin() as unit:
+            async with self._units.plain() as unit:
                 await self._handle(delivered, unit)
             return
-        messages = await self._decide_once(delivered)
+        try:
+            messages = await self._decide_once(delivered)
+        except (DecidedBefore, Defect):
+            if self._looked:
+                raise
+            messages = await self._decide_once(delivered)
         await self._publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
 
     async def _handle(self, delivered: list[Delivered[Any]], unit: Unit) -> Sequence[Event | None]:
@@ -159,15 +167,27 @@ class StageRunner:
         )
 
     async def _decide_once(self, delivered: list[Delivered[Any]]) -> list[Message]:
-        """Commit the outcomes of what is fresh; the messages of all, fresh or known."""
+        """Commit the outcomes of what is fresh; the messages of all, fresh or known.
+
+        While nothing suggests a repeat the inbox is written without being read: its key refuses
+        the whole unit if an event was decided before, and then it is read after all.
+        """
         step = self.stage.name
         await self._inbox.prepare({item.started_on for item in delivered}, self._clock.now().date())
-        events: dict[object, Event | None] = {}
+        # A chain's first event may come again dated anew, under another key of the inbox.
+        self._looked = self._expects_repeats or any(
+            item.envelope.causation_id is None for item in delivered
+        )
+        # Until this unit has ended well: a commit whose answer was lost may have taken effect.
+        self._expects_repeats = True
+        known: dict[UUID, Stored] = {}
+        events: dict[UUID, Event | None] = {}
         async with self._units.begin() as unit:
             crash_point(step, Point.INBOX_BEFORE)
-            known = await self._inbox.read(unit, step, delivered)
+            if self._looked:
+                known = await self._inbox.read(unit, step, delivered)
             crash_point(step, Point.INBOX_AFTER)
-            fresh: dict[object, Delivered[Any]] = {}
+            fresh: dict[UUID, Delivered[Any]] = {}
             for item in delivered:
                 if item.envelope.idempotency_id not in known:
                     fresh.setdefault(item.envelope.idempotency_id, item)
@@ -176,36 +196,27 @@ class StageRunner:
                 outcomes = await self._handle(decided, unit)
                 if len(outcomes) != len(decided):
                     raise Defect(f"{step} answered {len(decided)} events {len(outcomes)} times")
+                now = self._clock.now()
                 rows = [
-                    self._row(item, outcome)
+                    _row(item, outcome, now)
                     for item, outcome in zip(decided, outcomes, strict=True)
                 ]
                 await self._inbox.write(unit, step, rows)
                 known.update((row.stored.idempotency_id, row.stored) for row in rows)
                 events.update(zip(fresh, outcomes, strict=True))
-        metrics.REPEATS.labels(step).inc(len(delivered) - len(decided))
+        repeats = len(delivered) - len(decided)
+        self._expects_repeats = repeats > 0
+        metrics.REPEATS.labels(step).inc(repeats)
         return self._messages(delivered, known, events)
-
-    def _row(self, item: Delivered[Any], outcome: Event | None) -> Row:
-        return Row(
-            started_on=item.started_on,
-            stored=Stored(
-                idempotency_id=item.envelope.idempotency_id,
-                event_id=item.envelope.event_id,
-                outcome_topic=None if outcome is None else outcome.TOPIC,
-                outcome=None if outcome is None else event_json(outcome),
-                decided_at=self._clock.now(),
-            ),
-        )
 
     def _messages(
         self,
         delivered: Sequence[Delivered[Any]],
-        known: dict[Any, Stored],
-        events: dict[object, Event | None],
+        known: dict[UUID, Stored],
+        events: dict[UUID, Event | None],
     ) -> list[Message]:
         messages: list[Message] = []
-        published: set[object] = set()
+        published: set[UUID] = set()
         counts: Counter[str] = Counter()
         for item in delivered:
             stored = known[item.envelope.idempotency_id]
@@ -244,3 +255,16 @@ class StageRunner:
             item.envelope, step=step, source=self._source, now=self._clock.now()
         )
         return [encode(self.stage.on_conflict(item), envelope)]
+
+
+def _row(item: Delivered[Any], outcome: Event | None, now: datetime) -> Row:
+    return Row(
+        started_on=item.started_on,
+        stored=Stored(
+            idempotency_id=item.envelope.idempotency_id,
+            event_id=item.envelope.event_id,
+            outcome_topic=None if outcome is None else outcome.TOPIC,
+            outcome=None if outcome is None else event_json(outcome),
+            decided_at=now,
+        ),
+    )

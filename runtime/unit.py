@@ -54,6 +54,10 @@ class Units(Protocol):
         """One unit. Raises Unavailable when the store is down, also when COMMIT got no answer."""
         ...
 
+    def plain(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit whose statements commit each on its own: for what may be done again in parts."""
+        ...
+
 
 class PostgresUnits:
     """Units on a pool of PostgreSQL connections. `room` names them where a test orders crashes."""
@@ -76,6 +80,18 @@ class PostgresUnits:
                 crash_point_in_flight(self._room, Point.COMMIT_SENT)
             crash_point(self._room, Point.COMMIT_ACKED)
 
+    @asynccontextmanager
+    async def plain(self) -> AsyncIterator[PostgresUnit]:
+        """A connection without a transaction: two round trips less.
+
+        It has committed what it did by its end; a test may order the same crashes there.
+        """
+        async with self._database.connection() as connection:
+            yield PostgresUnit(connection)
+            crash_point(self._room, Point.COMMIT_BEFORE)
+            crash_point_in_flight(self._room, Point.COMMIT_SENT)
+        crash_point(self._room, Point.COMMIT_ACKED)
+
 
 class MemoryUnits:
     """Units over state in memory."""
@@ -89,3 +105,8 @@ class MemoryUnits:
         except BaseException:
             unit.roll_back()
             raise
+
+    @asynccontextmanager
+    async def plain(self) -> AsyncIterator[MemoryUnit]:
+        """What was written before a failure stays."""
+        yield MemoryUnit()

@@ -1,8 +1,6 @@
 """What every event shares: the model's base, its envelope, and the field types of the wire."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
 from typing import Annotated, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -101,15 +99,14 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True)
-class Delivered(Generic[E_co]):
+class Delivered(NamedTuple, Generic[E_co]):
     """An event as it came off a topic."""
 
     event: E_co
     envelope: Envelope
     position: Position
 
-    @cached_property
+    @property
     def started_on(self) -> date:
         """The UTC date that picks the inbox partition."""
         return self.event.started_at.astimezone(UTC).date()

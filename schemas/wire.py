@@ -4,15 +4,14 @@ The value is the event's JSON; its attributes travel as headers; the key is the 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha1
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import SchemaValidator, core_schema, to_json
 
 from domain.errors import Invalid
 from schemas.event import Delivered, Envelope, Event, Position
@@ -28,8 +27,7 @@ _parse_id: Final = SchemaValidator(core_schema.uuid_schema()).validate_python
 Headers = Sequence[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A record ready to be published: `topic` is the map's name, without a deployment's prefix."""
 
     topic: str
@@ -76,17 +74,18 @@ def _derived_id(namespace: UUID, name: bytes) -> UUID:
 
 def encode(event: Event, envelope: Envelope, value: str | None = None) -> Message:
     """The record of an event; `value` is its JSON where the caller has it already."""
-    event_id = str(envelope.event_id).encode()
-    is_same = envelope.idempotency_id == envelope.event_id
+    event_id, subject, idempotency_id, causation_id = _texts(
+        envelope.event_id, event.subject, envelope.idempotency_id, envelope.causation_id
+    )
     headers = [
         *_fixed_headers(event.TOPIC, envelope.source),
         ("ce_id", event_id),
-        ("ce_time", envelope.occurred_at.isoformat().encode()),
-        ("ce_subject", str(event.subject).encode()),
-        ("idempotency_id", event_id if is_same else str(envelope.idempotency_id).encode()),
+        ("ce_time", _time_text(envelope.occurred_at)),
+        ("ce_subject", subject),
+        ("idempotency_id", idempotency_id),
     ]
     if envelope.causation_id is not None:
-        headers.append(("causation_id", str(envelope.causation_id).encode()))
+        headers.append(("causation_id", causation_id))
     if envelope.traceparent is not None:
         headers.append(("traceparent", envelope.traceparent.encode()))
     return Message(
@@ -95,6 +94,18 @@ def encode(event: Event, envelope: Envelope, value: str | None = None) -> Messag
         value=(event_json(event) if value is None else value).encode(),
         headers=headers,
     )
+
+
+def _texts(*ids: UUID | None) -> list[bytes]:
+    """The ids as text: all in one call, at a third of what `str` costs for each."""
+    texts = to_json(ids)
+    return [texts[place : place + _ID_LENGTH] for place in range(2, len(texts), _ID_LENGTH + 3)]
+
+
+@lru_cache(maxsize=1_024)
+def _time_text(time: datetime) -> bytes:
+    """Events of one batch were decided at one time."""
+    return time.isoformat().encode()
 
 
 @cache
@@ -111,7 +122,7 @@ def _fixed_headers(topic: str, source: str) -> list[tuple[str, bytes]]:
 
 def event_json(event: Event) -> str:
     """The event as it stands in a record's value."""
-    return event.model_dump_json(exclude_none=True)
+    return event.__pydantic_serializer__.to_json(event, exclude_none=True).decode()
 
 
 def decode(
@@ -130,7 +141,7 @@ def decode(
         raise Invalid("wrong_type", f"ce_type is not {model.TOPIC}")
     envelope = _envelope(attributes)
     try:
-        event = model.model_validate_json(value)
+        event = model.__pydantic_validator__.validate_json(value)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, fault["loc"])) or "body" for fault in error.errors())
         raise Invalid("invalid_event", f"does not fit the schema at: {fields}") from None

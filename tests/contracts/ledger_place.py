@@ -1,10 +1,10 @@
 """A ledger with what is around it: where it keeps its books, its units, its clock."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 from domain.account import NO_MINIMUM_MINOR, Account, AccountOpening
@@ -14,7 +14,7 @@ from ledger_adapter.memory import MemoryLedger
 from ledger_adapter.ports import Ledger, LedgerReader
 from ledger_adapter.postgres import PostgresLedger, PostgresLedgerReader
 from runtime.database import Connection, Database
-from runtime.unit import MemoryUnits, PostgresUnit, PostgresUnits, Unit, Units
+from runtime.unit import MemoryUnits, PostgresUnit, PostgresUnits, Unit
 
 NOW: Final = datetime(2026, 11, 23, 10, 3, 7, 250, tzinfo=UTC)
 
@@ -36,13 +36,19 @@ class UnitFailed(Exception):  # noqa: N818 - it is raised on purpose, and no err
     """What a unit that is to fail fails with."""
 
 
+class Begins(Protocol):
+    """What the ledger needs of units."""
+
+    def begin(self) -> AbstractAsyncContextManager[Unit]: ...
+
+
 @dataclass
 class Place:
     """One ledger; each method below is one unit that commits."""
 
     ledger: Ledger
     reader: LedgerReader
-    units: Units
+    units: Begins
     time: Time = field(default_factory=Time)
 
     @asynccontextmanager

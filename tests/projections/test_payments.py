@@ -61,7 +61,7 @@ async def table(connection: Connection) -> list[PaymentRow]:
 async def write(database: Database, *events: PaymentFact) -> None:
     """Each event occurred a second after the one before it."""
     history = [(event, NOW + timedelta(seconds=n)) for n, event in enumerate(events)]
-    async with database.connection() as connection, connection.transaction():
+    async with database.connection() as connection:
         await payments.merge(connection, rows_of(history))
 
 
@@ -98,7 +98,7 @@ async def test_readers_of_the_same_log_at_once_come_to_the_same_table(database: 
         log = history.copy()
         random.Random(seed).shuffle(log)
         for start in range(0, len(log), 30):
-            async with database.connection() as connection, connection.transaction():
+            async with database.connection() as connection:
                 await payments.merge(connection, rows_of(log[start : start + 30]))
 
     async with asyncio.TaskGroup() as readers:

@@ -1,19 +1,19 @@
 """The unit of work over memory: what is decided once, repeated, dead-lettered."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 import pytest
 
 from domain.errors import Defect
+from runtime.inbox import MemoryInbox, Stored
 from runtime.stage import Stage
 from runtime.unit import Unit
-from schemas.event import Delivered, Event
+from schemas.event import Delivered, Envelope, Event
 from schemas.payment import PaymentPosted
-from schemas.wire import Message
+from schemas.wire import Message, caused_envelope, encode
 from tests.support.events import payment_id, screened
 from tests.support.memory_stage import NOW, ROOT, MemoryStage, message_of
 
@@ -36,36 +36,36 @@ async def post_all(fresh: Sequence[Delivered[Any]], _unit: Unit) -> list[Event |
 def with_header(message: Message, name: str, value: bytes | None) -> Message:
     kept = [(key, old) for key, old in message.headers if key != name]
     added = [] if value is None else [(name, value)]
-    return replace(message, headers=[*kept, *added])
+    return message._replace(headers=[*kept, *added])
 
 
 GOOD = message_of(screened())
 
 BROKEN: dict[str, Message] = {
-    "garbage": replace(GOOD, value=b"\x00\xff garbage"),
-    "empty": replace(GOOD, value=b""),
-    "deep": replace(GOOD, value=b"[" * 100_000),
-    "wrong_schema": replace(GOOD, value=b'{"payment_id": 1}'),
+    "garbage": GOOD._replace(value=b"\x00\xff garbage"),
+    "empty": GOOD._replace(value=b""),
+    "deep": GOOD._replace(value=b"[" * 100_000),
+    "wrong_schema": GOOD._replace(value=b'{"payment_id": 1}'),
     "other_type": with_header(GOOD, "ce_type", b"payment.posted.v1"),
     "unknown_version": with_header(GOOD, "ce_type", b"payment.screened.v2"),
-    "tombstone": replace(GOOD, value=None),  # type: ignore[arg-type]
+    "tombstone": GOOD._replace(value=None),  # type: ignore[arg-type]
     "no_type": with_header(GOOD, "ce_type", None),
     "no_id": with_header(GOOD, "ce_id", None),
     "non_utf8_id": with_header(GOOD, "ce_id", b"\xff" * 36),
     "non_utf8_source": with_header(GOOD, "ce_source", b"\xff"),
     "bad_time": with_header(GOOD, "ce_time", b"yesterday"),
     "naive_time": with_header(GOOD, "ce_time", b"2026-11-23T10:00:00"),
-    "wrong_key": replace(GOOD, key=b"somebody else"),
-    "no_key": replace(GOOD, key=None),  # type: ignore[arg-type]
+    "wrong_key": GOOD._replace(key=b"somebody else"),
+    "no_key": GOOD._replace(key=None),  # type: ignore[arg-type]
     "ancient": message_of(screened(accepted_at=NOW - timedelta(days=400))),
     "far_future": message_of(screened(accepted_at=NOW + timedelta(days=3))),
     "no_date_at_all": message_of(
         screened(accepted_at=NOW.replace(year=9999, month=12, day=31, hour=23))
     ),
-    "negative_amount": replace(GOOD, value=GOOD.value.replace(b"1000", b"-1000")),
-    "float_amount": replace(GOOD, value=GOOD.value.replace(b"1000", b"1000.0")),
-    "null_character": replace(GOOD, value=GOOD.value.replace(b"USD", b"US\\u0000")),
-    "lone_surrogate": replace(GOOD, value=GOOD.value.replace(b"USD", b"\\ud800")),
+    "negative_amount": GOOD._replace(value=GOOD.value.replace(b"1000", b"-1000")),
+    "float_amount": GOOD._replace(value=GOOD.value.replace(b"1000", b"1000.0")),
+    "null_character": GOOD._replace(value=GOOD.value.replace(b"USD", b"US\\u0000")),
+    "lone_surrogate": GOOD._replace(value=GOOD.value.replace(b"USD", b"\\ud800")),
 }
 
 
@@ -104,7 +104,7 @@ async def test_the_dead_letter_says_nothing_of_the_contents() -> None:
     stage = MemoryStage(Stage("ledger_posting", post_all))
     secret = b'{"payment_id": "canary@example.org"}'
 
-    [letter] = await stage.deliver_messages([replace(GOOD, value=secret)])
+    [letter] = await stage.deliver_messages([GOOD._replace(value=secret)])
 
     assert "canary" not in letter.error.message
 
@@ -130,3 +130,75 @@ async def test_a_stage_that_loses_count_of_its_events_is_a_defect() -> None:
     stage = MemoryStage(Stage("ledger_posting", forgetful))
     with pytest.raises(Defect, match="0 times"):
         await stage.deliver(screened())
+
+
+class WatchedInbox(MemoryInbox):
+    """Counts how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    async def read(
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+    ) -> dict[UUID, Stored]:
+        self.reads += 1
+        return await super().read(unit, step, delivered)
+
+
+def caused(name: str, **changes: Any) -> Message:
+    """What an earlier stage says of a payment; other contents have another id."""
+    event = screened(payment_id=payment_id(name), **changes)
+    cause = Envelope(uuid5(ROOT, f"{name}{changes}"), uuid5(ROOT, name), None, "tests", NOW)
+    step = "risk_screening"
+    envelope = caused_envelope(cause, step=step, source="tests", now=NOW)
+    if changes:
+        envelope = envelope._replace(event_id=uuid5(ROOT, f"other {name}"))
+    return encode(event, envelope)
+
+
+async def test_the_inbox_is_read_only_while_something_suggests_a_repeat() -> None:
+    inbox = WatchedInbox()
+    stage = MemoryStage(Stage("ledger_posting", post_all), inbox=inbox)
+
+    await stage.deliver_messages([caused("a")])
+    assert inbox.reads == 1, "a process begins where another may have died"
+    await stage.deliver_messages([caused("b")])
+    await stage.deliver_messages([caused("c")])
+    assert inbox.reads == 1
+
+    await stage.deliver_messages([caused("d"), caused("b")])
+    assert inbox.reads == 2, "the write was refused, and so it was read after all"
+    assert [dict(m.headers)["ce_subject"].decode() for m in stage.publisher.published] == [
+        str(payment_id(name)) for name in ("a", "b", "c", "d", "b")
+    ]
+    assert stage.publisher.published[1] == stage.publisher.published[4]
+
+    await stage.deliver_messages([caused("e")])
+    await stage.deliver_messages([caused("f")])
+    assert inbox.reads == 3
+
+    await stage.deliver_messages([caused("g")], crash_before_commit=True)
+    await stage.deliver_messages([caused("g")])
+    assert inbox.reads == 4, "the commit may have taken effect without an answer"
+
+
+async def test_other_contents_under_a_decided_id_change_nothing_unread_inbox_or_not() -> None:
+    stage = MemoryStage(Stage("ledger_posting", post_all))
+    for name in ("a", "b", "c"):
+        await stage.deliver_messages([caused(name)])
+
+    await stage.deliver_messages([caused("c", amount_minor=7)])
+
+    assert len(stage.published()) == 3
+
+
+async def test_a_first_event_is_looked_up_always() -> None:
+    """A client's retry from after midnight is dated anew, and so has another key in the inbox."""
+    inbox = WatchedInbox()
+    stage = MemoryStage(Stage("ledger_posting", post_all), inbox=inbox)
+
+    for number in range(3):
+        await stage.deliver(screened(payment_id=payment_id(str(number))))
+
+    assert inbox.reads == 3

@@ -9,7 +9,7 @@ whose client stands still is ended after a while, as PostgreSQL does with idle t
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from domain.errors import Unavailable
@@ -141,6 +141,10 @@ class Server:
         except BaseException:
             session.end()
             raise
+
+    def plain(self) -> AbstractAsyncContextManager[Session]:
+        """A transaction as well: what is asked for in it here is one statement."""
+        return self.begin()
 
     def stop(self) -> None:
         """Go down: every session is rolled back."""

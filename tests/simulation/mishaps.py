@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import TopicPartition
@@ -162,12 +162,12 @@ class Mishaps:
         headers = [(name, value) for name, value in good.headers if name != "ce_id"]
         broken: Message = self._random.choice(
             [
-                replace(good, value=b"\x00\xff garbage"),
-                replace(good, value=None),  # type: ignore[arg-type] # a tombstone
-                replace(good, headers=headers),
-                replace(good, headers=[*headers, ("ce_id", b"\xff" * 36)]),
-                replace(good, headers=[*good.headers, ("ce_type", b"payment.paid.v1")]),
-                replace(good, value=good.value.replace(b'"payment_id"', b'"payment"')),
+                good._replace(value=b"\x00\xff garbage"),
+                good._replace(value=None),  # type: ignore[arg-type] # a tombstone
+                good._replace(headers=headers),
+                good._replace(headers=[*headers, ("ce_id", b"\xff" * 36)]),
+                good._replace(headers=[*good.headers, ("ce_type", b"payment.paid.v1")]),
+                good._replace(value=good.value.replace(b'"payment_id"', b'"payment"')),
             ]
         )
         is_unreadable = self._random.random() < 0.2

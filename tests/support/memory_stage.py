@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from runtime.clock import SystemClock
 from runtime.dead_letter import DeadLetter
-from runtime.inbox import MemoryInbox
+from runtime.inbox import Inbox, MemoryInbox
 from runtime.publisher import MemoryPublisher
 from runtime.stage import Stage, StageRunner
 from runtime.topics import topic_map
@@ -73,11 +73,20 @@ class _CrashingUnits:
             if self.crash_before_commit:
                 raise Crash
 
+    @asynccontextmanager
+    async def plain(self) -> Any:
+        async with self.units.plain() as unit:
+            yield unit
+            if self.crash_before_commit:
+                raise Crash
+
 
 class MemoryStage:
     """Deliver events to a stage and look at what it published."""
 
-    def __init__(self, stage: Stage, clock: FixedClock | None = None) -> None:
+    def __init__(
+        self, stage: Stage, clock: FixedClock | None = None, inbox: Inbox | None = None
+    ) -> None:
         self.clock = clock or FixedClock()
         self.publisher = MemoryPublisher()
         self._units = _CrashingUnits()
@@ -87,7 +96,7 @@ class MemoryStage:
             topics=topic_map(),
             prefix="",
             units=self._units,
-            inbox=MemoryInbox(),
+            inbox=inbox or MemoryInbox(),
             publisher=self.publisher,
             clock=self.clock,
         )
