@@ -51,9 +51,9 @@ class Archiver:
     ) -> Added:
         """Archive these places up to where they end now."""
         with _locked(self._directory):
-            manifest = Manifest()
-            if (self._directory / FILE).exists():
-                manifest = load_manifest(self._directory)
+            if not (self._directory / FILE).exists():
+                save_manifest(self._directory, Manifest())
+            manifest = load_manifest(self._directory)
             self._sweep(manifest)
             began = self._clock.now()
             begin, end = await self._log.begin(places), await self._log.end(places)

@@ -53,6 +53,8 @@ async def connected(dsn: str, *, role: str = ROLE) -> AsyncIterator[Connection]:
             command_timeout=limits.REPLAY_STATEMENT_S_MAX,
             server_settings={
                 "application_name": "titan-replay",
+                # Not "$user": a rebuilt table must never be meant where the living one is named.
+                "search_path": "public",
                 "timezone": "UTC",
                 "datestyle": "ISO, YMD",
                 "jit": "off",

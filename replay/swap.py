@@ -70,9 +70,9 @@ async def _swapped(rebuild: Rebuild, connection: Connection) -> bool:
     try:
         async with asyncio.timeout(limits.REPLAY_HOLD_S_MAX), connection.transaction():
             await connection.execute(wait)
-            await connection.execute("SELECT replay_hold($1)", name)
+            await connection.execute("SELECT public.replay_hold($1)", name)
             await _join(rebuild, connection, await tail_of(rebuild, connection))
-            await connection.execute("SELECT replay_swap($1)", name)
+            await connection.execute("SELECT public.replay_swap($1)", name)
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, TimeoutError):
         return False
     return True

@@ -25,7 +25,7 @@ Tail = list[Mapping[Any, Sequence[Row]]]
 """Of each table of a projection, by key, what events say, in the order in which they may come."""
 
 _OUTCOMES: Final = """
-    SELECT outcome_topic, outcome, event_id, decided_at FROM inbox
+    SELECT outcome_topic, outcome, idempotency_id, event_id, decided_at FROM public.inbox
     WHERE step = $1 AND idempotency_id = ANY($2::uuid[]) AND outcome IS NOT NULL
     ORDER BY decided_at
 """
@@ -116,10 +116,10 @@ async def _unpublished(
     return [
         Delivered(
             topic_map()[topic].model.model_validate_json(outcome),
-            Envelope(event_id, event_id, None, "", decided_at),
+            Envelope(idempotency_id, idempotency_id, cause_id, "", decided_at),
             Position(topic, 0, 0),
         )
-        for topic, outcome, event_id, decided_at in outcomes
+        for topic, outcome, idempotency_id, cause_id, decided_at in outcomes
         if topic in projection.topics
     ]
 
