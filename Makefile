@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast chaos lint bench docs lock clean distclean
+.PHONY: help setup run test test-fast chaos lint bench bench-check docs lock clean distclean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,12 @@ lint: setup ## Format, lint, types and import contracts
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
-bench: setup ## Measure throughput, latency, CPU and memory; prints a table and JSON
-	@exec $(BIN)/python -m bench
+bench: setup ## Measure throughput, latency, CPU and memory; prints a table, writes page and pictures
+	@$(BIN)/python -m bench --json bench/results/figures.json --page docs/performance.md
+	@$(BIN)/python -m bench draw
+
+bench-check: setup ## Hold what a payment costs against the committed ratios; fails beyond 25 %
+	@exec $(BIN)/python -m bench check
 
 docs: setup ## Write the generated pages and schemas anew
 	$(BIN)/python -m titan docs

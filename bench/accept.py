@@ -9,7 +9,7 @@ from bench.latency import payment_request
 from bench.rig import POSTED, Rig
 
 CONNECTIONS: Final = 64
-_TARGET_PER_S: Final = 4_000
+_TARGET_PER_S: Final = 5_000
 _WARM_UP_S: Final = 1.0
 _ACCEPTED: Final = 202
 _SHARED: Final = "one edge process, broker, database, cache, this generator; stages held"

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One number. `target` is a bound: the lowest or highest value that is good enough."""
+    """One number. `target` is a bound: the lowest or highest value that is good enough.
+
+    A value of None was not measured; the name then says why.
+    """
 
     group: str
     name: str
-    value: float
+    value: float | None
     unit: str
     target: float | None = None
     more_is_better: bool = False
@@ -21,7 +24,7 @@ class Figure:
     @property
     def meets_target(self) -> bool | None:
         """Whether the value is as good as the target; None without one."""
-        if self.target is None:
+        if self.target is None or self.value is None:
             return None
         return self.value >= self.target if self.more_is_better else self.value <= self.target
 

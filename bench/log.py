@@ -1,7 +1,7 @@
 """Looking at the log from outside: how far topics have come, and when each payment was posted."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,6 +15,15 @@ ENDS: Final = (PaymentPosted.TOPIC, PaymentRefused.TOPIC)
 _FETCH_MS: Final = 500
 
 Offsets = Mapping[TopicPartition, int]
+
+
+class Ending(NamedTuple):
+    """One record that ends a payment."""
+
+    payment_id: UUID
+    event_id: UUID
+    topic: str
+    appended_at_ms: int
 
 
 class Log:
@@ -50,8 +59,16 @@ class Log:
 
         The time is the broker's clock, which is this machine's, in whole ms since 1970.
         """
-        left = {place: end - start[place] for place, end in (await self.ends()).items()}
         found: dict[UUID, tuple[str, int]] = {}
+        for end in await self.endings(start):
+            # A redelivery tells the same again: the first time counts.
+            found.setdefault(end.payment_id, (end.topic, end.appended_at_ms))
+        return found
+
+    async def endings(self, start: Offsets) -> list[Ending]:
+        """Every record since those ends, repeats included, in the order of each partition."""
+        left = {place: end - start[place] for place, end in (await self.ends()).items()}
+        found: list[Ending] = []
         consumer = self._reader()
         await consumer.start()
         try:
@@ -62,9 +79,10 @@ class Log:
                 for place, records in (await consumer.getmany(timeout_ms=_FETCH_MS)).items():
                     left[place] -= len(records)
                     for record in records:
-                        payment_id = UUID(dict(record.headers)["ce_subject"].decode())
-                        # A redelivery tells the same again: the first time counts.
-                        found.setdefault(payment_id, (record.topic, record.timestamp))
+                        headers = dict(record.headers)
+                        payment_id = UUID(headers["ce_subject"].decode())
+                        event_id = UUID(headers["ce_id"].decode())
+                        found.append(Ending(payment_id, event_id, record.topic, record.timestamp))
         finally:
             await consumer.stop()
         return found

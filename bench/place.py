@@ -54,11 +54,12 @@ class Place:
         self.stages = {each.name: each.stages for each in packs}
         """The stages of each worker."""
         run = titan.directory / "run"
-        self._pids = {name: _pid_in(run / f"{name}.pid") for name in (*self.stages, *EDGES)}
+        self.pids = {name: _pid_in(run / f"{name}.pid") for name in (*self.stages, *EDGES)}
+        """The process ids of edges and workers."""
         servers = {name: _pid_in(titan.directory / name / "server.pid") for name in FOLDERS}
         self.beside = {**servers, GENERATOR: os.getpid()}
         """The process ids of what every payment needs beside edges and stages."""
-        self.meter = Meter({**self._pids, **self.beside})
+        self.meter = Meter({**self.pids, **self.beside})
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -74,7 +75,7 @@ class Place:
 
     def _signal_workers(self, number: signal.Signals) -> None:
         for name in self.stages:
-            os.kill(self._pids[name], number)
+            os.kill(self.pids[name], number)
 
 
 @asynccontextmanager

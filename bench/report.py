@@ -40,13 +40,18 @@ def as_json(machine: Machine, figures: Sequence[Figure]) -> str:
 
 def as_markdown(machine: Machine, figures: Sequence[Figure]) -> str:
     """A table for each group, under the machine's line."""
-    lines = [f"Measured {machine.line}."]
+    return f"Measured {machine.line}.\n{figures_markdown(figures)}"
+
+
+def figures_markdown(figures: Sequence[Figure]) -> str:
+    """A table for each group."""
+    lines: list[str] = []
     for group, members in _grouped(figures).items():
         shared = members[0].shared
         lines += ["", f"**{group}** (beside it: {shared})", ""]
         lines += ["| what | value | target |", "|---|---:|---:|"]
         for figure in members:
-            value = f"{_number(figure.value)} {figure.unit}"
+            value = f"{_number(figure.value)} {figure.unit}".strip()
             if figure.meets_target is False:
                 value += " (missed)"
             lines.append(f"| {figure.name} | {value} | {_target(figure)} |")
@@ -55,14 +60,22 @@ def as_markdown(machine: Machine, figures: Sequence[Figure]) -> str:
 
 def write_page(path: Path, machine: Machine, figures: Sequence[Figure]) -> None:
     """Put the figures between the page's two marks; the rest of it is a person's."""
+    _write_between(path, BEGIN, END, as_markdown(machine, figures))
+
+
+def write_block(path: Path, name: str, text: str) -> None:
+    """Put a text between the page's marks of that name."""
+    begin = f"<!-- {name}: written by `python -m bench draw`, do not edit -->"
+    _write_between(path, begin, f"<!-- end of {name} -->", text)
+
+
+def _write_between(path: Path, begin: str, end: str, between: str) -> None:
     text = path.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no place for figures: it lacks the marks")
-    path.write_text(
-        f"{head}{BEGIN}\n\n{as_markdown(machine, figures)}\n\n{END}{tail}", encoding="utf-8"
-    )
+    head, found_begin, rest = text.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"{path} has no place for this: it lacks the marks {begin} and {end}")
+    path.write_text(f"{head}{begin}\n\n{between}\n\n{end}{tail}", encoding="utf-8")
 
 
 def _grouped(figures: Sequence[Figure]) -> dict[str, list[Figure]]:
@@ -72,7 +85,11 @@ def _grouped(figures: Sequence[Figure]) -> dict[str, list[Figure]]:
     return groups
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "not measured"
+    if abs(value) < 10:
+        return f"{value:,.2f}"
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
 
 

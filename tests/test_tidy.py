@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.side_by_side import KEY_VARIABLE, URL_VARIABLE
 from runtime.settings import PREFIX, Settings
 from runtime.topics import TOPICS_FILE, topic_map
 from tests.support import tidy, tidy_house
@@ -169,7 +170,8 @@ def test_pages_speak_only_of_commands_that_there_are() -> None:
 
 
 def test_pages_and_containers_speak_only_of_settings_that_there_are() -> None:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {"TITAN_TEST_SERVERS"}
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {"TITAN_TEST_SERVERS", URL_VARIABLE, KEY_VARIABLE}
     texts = {path.name: path.read_text("utf-8") for path in PAGES} | {"how it starts": STARTS}
     assert list(tidy_house.unknown_variables(texts, known)) == []
     assert list(tidy_house.unknown_variables({"a.md": "set TITAN_COLOUR=red"}, known))

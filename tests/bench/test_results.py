@@ -1,0 +1,73 @@
+"""What is kept can be read again, and the pages are what is drawn from it."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bench import results
+from bench.draw import DOCS, draw_all, recovery_picture
+from bench.figures import Figure
+from bench.machine import Machine
+
+MACHINE = Machine(
+    measured_at=datetime(2026, 11, 23, tzinfo=UTC),
+    cpu="a processor",
+    cores=2,
+    memory_gb=24,
+    system="Linux x86_64",
+    python="3.11",
+    load_before=0.1,
+)
+FIGURE = Figure(group="drain", name="rate", value=6_000, unit="/s", target=5_000, shared="all")
+CAMPAIGN = {
+    "faults": 12,
+    "recovery_s": {
+        "STAGE_KILLED": {"faults": 8, "flow": {"p50": 0.2, "p99": 1.0, "max": 1.5}, "calm": {}},
+        "NEVER_FELT": {"faults": 4, "flow": {}, "calm": {}},
+    },
+}
+
+
+def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "DIRECTORY", tmp_path)
+    results.save("growth", MACHINE, [FIGURE], rounds=[{"payments": 1}])
+    document = results.load("growth", tmp_path)
+
+    assert document is not None
+    assert results.machine_of(document) == MACHINE
+    assert results.figures_of(document) == [FIGURE]
+    assert document["rounds"] == [{"payments": 1}]
+    assert results.load("never", tmp_path) is None
+
+
+def test_lines_of_progress_before_a_report_are_passed_over(tmp_path: Path) -> None:
+    report = json.dumps({"faults": 3, "recovery_s": {"A": {}}}, indent=2)
+    text = f'{{"progress": "one"}}\n{{"progress": "two"}}\n{report}\n'
+    (tmp_path / "campaign.json").write_text(text, "utf-8")
+
+    document = results.load("campaign", tmp_path)
+
+    assert document is not None
+    assert document["faults"] == 3
+
+
+def test_a_campaign_shows_the_kinds_that_were_felt() -> None:
+    svg = recovery_picture(CAMPAIGN)
+
+    assert "stage killed (8)" in svg
+    assert "never felt" not in svg
+
+
+def test_pages_and_pictures_are_those_of_the_kept_results(tmp_path: Path) -> None:
+    """Whoever measures anew draws anew: `python -m bench draw`."""
+    docs = tmp_path / "docs"
+    shutil.copytree(DOCS, docs)
+    drawn = draw_all(docs)
+
+    for path in [*drawn, docs / "performance.md", docs / "scale.md"]:
+        committed = DOCS / path.relative_to(docs)
+        assert path.read_text("utf-8") == committed.read_text("utf-8"), path.name
+    assert {path.name for path in drawn} == {path.name for path in DOCS.glob("pictures/*")}
