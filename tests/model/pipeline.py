@@ -55,13 +55,20 @@ class Worker:
 
 
 class FragileUnits(MemoryUnits):
-    """Units whose process may die: `dies` before the commit."""
+    """Units whose process may die: `dies` before the commit, or after a statement of its own."""
 
     dies = False
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[MemoryUnit]:
         async with super().begin() as unit:
+            yield unit
+            if self.dies:
+                raise Crash
+
+    @asynccontextmanager
+    async def plain(self) -> AsyncIterator[MemoryUnit]:
+        async with super().plain() as unit:
             yield unit
             if self.dies:
                 raise Crash

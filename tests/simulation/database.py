@@ -36,6 +36,7 @@ class Session(MemoryUnit):
         self.is_open = True
         self._server = server
         self._nature = nature
+        self._read: set[int] = set()
 
     async def asks(self, *tables: Participant) -> None:
         """Send a statement to the server, where it waits for the tables that it locks."""
@@ -79,6 +80,14 @@ class Session(MemoryUnit):
         """The table as it was before this session wrote to it; None if it did not."""
         found = self._snapshots.get(id(table))
         return None if found is None else found[1]
+
+    def note_read(self, table: Participant) -> None:
+        """This table was read."""
+        self._read.add(id(table))
+
+    def has_read(self, table: Participant) -> bool:
+        """Whether this session read the table."""
+        return id(table) in self._read
 
     def wrote(self, table: Participant) -> bool:
         """Whether this session changed the table."""

@@ -14,12 +14,11 @@ from consumers.payment_projection.store import MemoryPayments
 from consumers.risk_screening.decide import PayerState
 from consumers.risk_screening.store import MemoryPayers
 from domain.directory import HandleEntry
-from domain.errors import Unavailable
 from domain.posting import Posted, Posting, Refused
 from ledger_adapter.memory import MemoryLedger
 from ledger_adapter.ports import Unit as LedgerUnit
 from projections.payment_fold import PaymentRow
-from runtime.inbox import MemoryInbox, Row, Stored
+from runtime.inbox import DecidedBefore, MemoryInbox, Row, Stored
 from runtime.unit import Unit
 from schemas.event import Delivered
 from tests.simulation.database import Session, session_of
@@ -51,6 +50,7 @@ class SharedInbox(MemoryInbox):
         await session.asks()
         with session.committed(self):
             found = await super().read(unit, step, delivered)
+        session.note_read(self)
         if found:
             self._nature.trace.sometimes("a duplicate was known to the inbox")
         await session.hears()
@@ -60,11 +60,14 @@ class SharedInbox(MemoryInbox):
         """Wait for twins, and give up if one of them was first: the primary key is taken."""
         session = session_of(unit)
         await session.asks(self)
-        if any((step, row.stored.idempotency_id) in self._rows for row in rows):
-            self._nature.trace.sometimes("a twin had stored its outcome first")
+        try:
+            await super().write(unit, step, rows)
+        except DecidedBefore:
+            is_known = session.has_read(self)
+            what = "a twin had stored its outcome first" if is_known else "an unread inbox refused"
+            self._nature.trace.sometimes(what)
             session.end()
-            raise Unavailable("the inbox has a row of this id already")
-        await super().write(unit, step, rows)
+            raise
         await session.hears()
 
 

@@ -20,6 +20,7 @@ REFUSALS = (
 SOMETIMES = {
     "a duplicate was known to the inbox",
     "a twin had stored its outcome first",
+    "an unread inbox refused",
     "a zombie woke up",
     "a zombie committed, and was the first to do so",
     "the offsets of a zombie were refused",
