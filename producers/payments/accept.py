@@ -153,6 +153,12 @@ class Acceptor:
     async def _run(self, entries: list[_Entry]) -> None:
         try:
             verdicts = await self._verdicts(entries)
+        except asyncio.CancelledError:
+            # Whoever ends this work knows nothing of these payments, and nobody else would answer
+            # for them: a repeat would wait for a verdict that never comes.
+            for entry in entries:
+                self._leave(entry, Verdict.UNKNOWN)
+            raise
         except Exception as error:
             log.exception("accept_failed", payments=len(entries))
             for entry in entries:

@@ -125,7 +125,7 @@ class Door(MemoryPublisher):
     def __init__(self) -> None:
         super().__init__()
         self.is_open = asyncio.Event()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.was_called = asyncio.Event()
         self.calls = 0
 

@@ -181,6 +181,19 @@ async def test_no_acknowledgement_in_time_is_unknown_and_never_failed() -> None:
     assert again.document["id"] == str(understood(door.published[0]).event.payment_id)
 
 
+async def test_work_that_somebody_ends_is_unknown_and_strands_no_repeat() -> None:
+    door = Door()
+    door.failure = asyncio.CancelledError()
+    door.is_open.set()
+    async with router_in_memory(door) as router:
+        answer = await router.post(key="k")
+        door.failure = None
+        again = await router.post(key="k")
+
+    assert (answer.status, answer.code) == (503, "outcome_unknown")
+    assert again.status == 202
+
+
 async def test_an_unknown_outcome_without_a_key_comes_with_the_key_to_repeat() -> None:
     door = Door()
     door.failure = Unknown("no acknowledgement")
