@@ -1,7 +1,7 @@
 """The inbox on PostgreSQL: an outcome is stored once, by whichever statement."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -70,3 +70,21 @@ async def test_a_batch_is_stored_once_however_large(database: Database, count: i
     async with units.begin() as unit:
         stored = await inbox.read(unit, STEP, delivered([*rows, row(-1)]))
     assert stored == {each.stored.idempotency_id: each.stored for each in rows}
+
+
+async def test_a_retry_from_after_midnight_finds_the_first_try(database: Database) -> None:
+    """Only what begins a chain is dated anew; what was caused keeps its chain's date."""
+    inbox, units = PostgresInbox(database), PostgresUnits(database)
+    first = row(1)
+    tomorrow = first.stored.decided_at + timedelta(days=1)
+    await inbox.prepare({first.started_on}, first.started_on)
+    async with units.begin() as unit:
+        await inbox.write(unit, STEP, [first])
+    [item] = delivered([first])
+    event = screened(accepted_at=tomorrow)
+    caused = Delivered(event, item.envelope, item.position)
+    begins = Delivered(event, item.envelope._replace(causation_id=None), item.position)
+
+    async with units.begin() as unit:
+        assert await inbox.read(unit, STEP, [begins]) == {first.stored.idempotency_id: first.stored}
+        assert await inbox.read(unit, STEP, [caused]) == {}
