@@ -192,11 +192,19 @@ def _changed(
     entry = Fact(digest_of("handle", handle, version, account), is_in_table=False)
     facts = [change, entry]
     if account:
-        name = name_of(digest_of(handle), version, bytes.fromhex(account), body["currency"])
+        name = name_of(
+            digest_of(handle),
+            version.to_bytes(8, "big"),
+            bytes.fromhex(account),
+            body["currency"].encode(),
+        )
         facts.append(Fact(name, is_in_table=False))
     return Said(), tuple(facts), (digest_of(handle), version)
 
 
-def name_of(handle: bytes, version: int, account: bytes, currency: str) -> bytes:
-    """The digest of what a handle, given by its digest, names in one of its versions."""
-    return digest_of("name", handle.hex(), version, account.hex(), currency)
+def name_of(handle: bytes, version: bytes, account: bytes, currency: bytes) -> bytes:
+    """The digest of what a handle, given by its digest, names in one of its versions.
+
+    The version is 8 bytes, the most significant first.
+    """
+    return sha256(b"%b%b%b%b" % (handle, version, account, currency)).digest()[:16]

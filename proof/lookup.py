@@ -94,7 +94,7 @@ class Lookup:
                 copied = Copied(queries.PAYMENTS_NAMED, wanted, PAYMENT_LAYOUT, take)
                 await copy_rows(self._connection, copied, lambda _count: None)
             for id_ in ids:
-                payments.project(id_, payments.events_of(id_), rows.get(id_), is_last=True)
+                payments.project_last(id_, rows.get(id_))
 
     async def unposted(self, money: MoneyJoin) -> None:
         """Entries that events ask for; a continued proof may have to look back for them."""

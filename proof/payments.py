@@ -5,7 +5,6 @@ the accounts from what the handles were resolved to.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Final
 
 from proof.body import ZERO_ID, digest_of, name_of
@@ -30,9 +29,18 @@ from proof.scope import Scope
 
 _REQUESTED, _RESOLVED, _SCREENED, _POSTED, _REFUSED, _CONFLICTED = range(len(PAYMENTS))
 _NAMES: Final = [topic.split(".")[1] for topic in PAYMENTS]
+_COLUMNS: Final = {
+    "payer": PaymentFact._fields.index("one"),
+    "payee": PaymentFact._fields.index("two"),
+    "posting": PaymentFact._fields.index("more"),
+    "reason": PaymentFact._fields.index("digest"),
+    "body": PaymentFact._fields.index("digest"),
+}
+"""Where an event has what a column of the row repeats."""
 _NOTHING: Final = digest_of("")
 
-Events = Sequence[PaymentFact]
+Events = list[PaymentFact]
+Kinds = list[Events]
 
 
 class PaymentJoin:
@@ -58,25 +66,24 @@ class PaymentJoin:
         self._findings.looked(Check.PROJECTED, len(rows))
         for payment_id, events in by_payment.items():
             row = rows.pop(payment_id, None)
-            self._flow(payment_id, events, row)
-            self.project(payment_id, events, row)
+            kinds = _by_kind(events)
+            self._flow(payment_id, kinds, row)
+            self._project(payment_id, kinds, row)
         for payment_id, row in rows.items():
-            self.project(payment_id, [], row)
+            self._project(payment_id, _by_kind([]), row)
 
     def events_of(self, payment_id: bytes) -> list[PaymentFact]:
         """All events of one payment, those included that were set aside."""
         facts = payment_facts(self._relations.payments, payment_id[15])
         return [fact for fact in facts if fact.payment_id == payment_id]
 
-    def _flow(self, payment_id: bytes, events: Events, row: PaymentRow | None) -> None:
-        kinds: list[list[PaymentFact]] = [[] for _ in PAYMENTS]
-        for event in events:
-            kinds[event.kind].append(event)
+    def _flow(self, payment_id: bytes, kinds: Kinds, row: PaymentRow | None) -> None:
         ended = bool(kinds[_POSTED] or kinds[_REFUSED])
         if kinds[_REQUESTED]:
             self._end(payment_id, kinds, row, ended=ended)
         self._way(payment_id, kinds)
         self._money(payment_id, kinds)
+        events = [event for each in kinds for event in each]
         if not ended or not all(event.flags & SETTLED for event in events):
             self.open.append(payment_id)
             for event in events:
@@ -86,7 +93,7 @@ class PaymentJoin:
     def _end(
         self,
         payment_id: bytes,
-        kinds: Sequence[Events],
+        kinds: Kinds,
         row: PaymentRow | None,
         *,
         ended: bool,
@@ -124,110 +131,111 @@ class PaymentJoin:
             for kind in (_POSTED, _REFUSED)
         )
 
-    def _way(self, payment_id: bytes, kinds: Sequence[Events]) -> None:
+    def _way(self, payment_id: bytes, kinds: Kinds) -> None:
         """Each state is entered once, and all say the same money."""
-        settled = [_settled(events) for events in kinds]
-        self._findings.looked(Check.ONE_WAY, sum(map(len, settled)))
-        for kind in (_RESOLVED, _SCREENED):
-            if len(settled[kind]) > 1 and len({event.event_id for event in settled[kind]}) > 1:
-                self._way_fault(payment_id, f"was {_NAMES[kind]} more than once")
-        if len(settled[_REQUESTED]) > 1:
-            bodies = {event.event_id: event.said.digest for event in settled[_REQUESTED]}
-            if any(bodies[event.event_id] != event.said.digest for event in settled[_REQUESTED]):
+        requested = kinds[_REQUESTED]
+        if len(requested) > 1:
+            bodies = {event.event_id: event.digest for event in _settled(requested)}
+            if any(bodies[event.event_id] != event.digest for event in _settled(requested)):
                 self._way_fault(payment_id, "was requested with two bodies under one event id")
-        asked = {(event.said.amount_minor, event.said.currency) for event in kinds[_REQUESTED]}
-        between = {(event.said.one, event.said.two) for event in kinds[_RESOLVED]}
+        asked = {(event.amount_minor, event.currency) for event in requested}
+        between = {(event.one, event.two) for event in kinds[_RESOLVED]}
+        count = len(requested)
         for kind in (_RESOLVED, _SCREENED, _POSTED):
-            for event in settled[kind]:
-                said = event.said
-                if asked and (said.amount_minor, said.currency) not in asked:
+            settled = _settled(kinds[kind])
+            count += len(settled)
+            if len(settled) > 1 and len({event.event_id for event in settled}) > 1:
+                self._way_fault(payment_id, f"was {_NAMES[kind]} more than once")
+            for event in settled:
+                if asked and (event.amount_minor, event.currency) not in asked:
                     self._way_fault(
                         payment_id,
-                        f"was {_NAMES[kind]} with {said.amount_minor} {said.currency.decode()}, "
+                        f"was {_NAMES[kind]} with {event.amount_minor} {event.currency.decode()}, "
                         "which nobody asked for",
                     )
-                if between and (said.one, said.two) not in between:
+                if between and (event.one, event.two) not in between:
                     self._way_fault(
                         payment_id,
                         f"was {_NAMES[kind]} between other accounts than its handles named",
                     )
+        self._findings.looked(Check.ONE_WAY, count)
 
     def _way_fault(self, payment_id: bytes, what: str) -> None:
         self._findings.fault(Check.ONE_WAY, what, subject=payment_id)
 
-    def _money(self, payment_id: bytes, kinds: Sequence[Events]) -> None:
+    def _money(self, payment_id: bytes, kinds: Kinds) -> None:
         """The entries that the events ask for, and the names that they rely on."""
-        relations = self._relations
-        resolved = kinds[_RESOLVED][0].said if kinds[_RESOLVED] else None
-        bodies = {event.said.digest: event.said for event in kinds[_REQUESTED]}
+        add_expected, add_fact = self._relations.add_expected, self._relations.add_fact
+        resolved = kinds[_RESOLVED][0] if kinds[_RESOLVED] else None
+        bodies = {event.digest: event for event in kinds[_REQUESTED]}
         asked = next(iter(bodies.values())) if len(bodies) == 1 else None
         for event in kinds[_POSTED]:
-            said = event.said
-            amount_minor, currency = said.amount_minor, said.currency
-            payer, payee = said.one, said.two
-            if asked is not None:
-                amount_minor, currency = asked.amount_minor, asked.currency
-            if resolved is not None:
-                payer, payee = resolved.one, resolved.two
+            money = event if asked is None else asked
+            parties = event if resolved is None else resolved
             must = event.flags & (SETTLED | FRESH) == SETTLED | FRESH
+            amount_minor, currency = money.amount_minor, money.currency
             flags = DEMANDED if must else 0
-            for account, signed_minor in ((payer, -amount_minor), (payee, amount_minor)):
-                relations.add_expected(
-                    said.more, account, signed_minor, currency, payment_id, flags
-                )
+            add_expected(event.more, parties.one, -amount_minor, currency, payment_id, flags)
+            add_expected(event.more, parties.two, amount_minor, currency, payment_id, flags)
         for event in kinds[_RESOLVED]:
             if asked is not None and event.flags & FRESH:
-                said = event.said
-                for handle, account, place in ((asked.one, said.one, 0), (asked.two, said.two, 8)):
-                    version = int.from_bytes(said.more[place : place + 8], "big")
-                    name = name_of(handle, version, account, said.currency.decode())
-                    relations.add_fact(name, payment_id, IN_LOG | NEEDED)
+                payer_version, payee_version = event.more[:8], event.more[8:]
+                payer = name_of(asked.one, payer_version, event.one, event.currency)
+                payee = name_of(asked.two, payee_version, event.two, event.currency)
+                add_fact(payer, payment_id, IN_LOG | NEEDED)
+                add_fact(payee, payment_id, IN_LOG | NEEDED)
 
-    def project(
-        self, payment_id: bytes, events: Events, row: PaymentRow | None, *, is_last: bool = False
-    ) -> None:
-        """Compare the events with the row; `is_last` when there is none to be looked up."""
+    def project_last(self, payment_id: bytes, row: PaymentRow | None) -> None:
+        """Compare a payment with the row that was looked up for it, if there is one."""
+        kinds = _by_kind([e for e in self.events_of(payment_id) if not e.flags & ASIDE])
         if row is None:
-            if any(event.flags & PROJECTED for event in events):
-                if is_last:
-                    self._row_fault(payment_id, "has no row, and its events are committed past")
-                else:
-                    self.unprojected.append(payment_id)
+            self._row_fault(payment_id, "has no row, and its events are committed past")
+        else:
+            self._project(payment_id, kinds, row)
+
+    def _project(self, payment_id: bytes, kinds: Kinds, row: PaymentRow | None) -> None:
+        if row is None:
+            if any(event.flags & PROJECTED for events in kinds for event in events):
+                self.unprojected.append(payment_id)
             return
         for kind, at_us in enumerate(row.times_us):
-            self._times(payment_id, [event for event in events if event.kind == kind], kind, at_us)
-        self._columns(payment_id, events, row)
+            if at_us != NEVER_US or kinds[kind]:
+                self._times(payment_id, kinds[kind], kind, at_us)
+        for name, found, events, nothing in (
+            ("payer", row.payer, kinds[_RESOLVED], ZERO_ID),
+            ("payee", row.payee, kinds[_RESOLVED], ZERO_ID),
+            ("posting", row.posting_id, kinds[_POSTED], ZERO_ID),
+            ("reason", row.reason, kinds[_REFUSED], ZERO_ID),
+            ("body", row.body, kinds[_REQUESTED], _NOTHING),
+        ):
+            if events and found != nothing:
+                place = _COLUMNS[name]
+                if all(event[place] != found for event in events):
+                    what = f"has another {name} in its row than in its events"
+                    self._row_fault(payment_id, what)
 
     def _times(self, payment_id: bytes, events: Events, kind: int, at_us: int) -> None:
         name = _NAMES[kind]
-        must = [event.time_us for event in events if event.flags & PROJECTED]
-        if must and (at_us == NEVER_US or at_us > min(must)):
-            self._row_fault(payment_id, f"is {name} in the log, and the row does not say so")
-        if at_us == NEVER_US or at_us in {event.time_us for event in events}:
+        for event in events:
+            if event.flags & PROJECTED and (at_us == NEVER_US or at_us > event.time_us):
+                self._row_fault(payment_id, f"is {name} in the log, and the row does not say so")
+                break
+        if at_us == NEVER_US or any(event.time_us == at_us for event in events):
             return
         if self._scope.may_be_gone([PAYMENTS[kind]], at_us):
             self._findings.note("facts of rows older than the log")
         elif at_us >= self._scope.window_us:
             self._row_fault(payment_id, f"is {name} in its row, and no event says so at that time")
 
-    def _columns(self, payment_id: bytes, events: Events, row: PaymentRow) -> None:
-        wanted = {
-            "body": (row.body, {e.said.digest for e in events if e.kind == _REQUESTED}, _NOTHING),
-            "posting": (
-                row.posting_id,
-                {e.said.more for e in events if e.kind == _POSTED},
-                ZERO_ID,
-            ),
-            "payer": (row.payer, {e.said.one for e in events if e.kind == _RESOLVED}, ZERO_ID),
-            "payee": (row.payee, {e.said.two for e in events if e.kind == _RESOLVED}, ZERO_ID),
-            "reason": (row.reason, {e.said.digest for e in events if e.kind == _REFUSED}, ZERO_ID),
-        }
-        for name, (found, said, nothing) in wanted.items():
-            if said and found not in said and found != nothing:
-                self._row_fault(payment_id, f"has another {name} in its row than in its events")
-
     def _row_fault(self, payment_id: bytes, what: str) -> None:
         self._findings.fault(Check.PROJECTED, what, subject=payment_id)
+
+
+def _by_kind(events: Events) -> Kinds:
+    kinds: Kinds = [[] for _ in PAYMENTS]
+    for event in events:
+        kinds[event.kind].append(event)
+    return kinds
 
 
 def _settled(events: Events) -> list[PaymentFact]:

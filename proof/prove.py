@@ -192,7 +192,11 @@ class _Prover:
     async def _horizons(self, scope: Scope) -> dict[str, int]:
         lossy = [topic for topic, firsts in scope.vectors.first.items() if any(firsts)]
         retention_ms = await self._broker.retention_ms(lossy)
-        return {topic: scope.snapshot_us - retention_ms[topic] * 1_000 for topic in lossy}
+        return {
+            topic: scope.snapshot_us - retention_ms[topic] * 1_000
+            for topic in lossy
+            if retention_ms[topic] >= 0
+        }
 
     async def _read_letters(self) -> None:
         topics = self._box.topics

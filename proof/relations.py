@@ -5,10 +5,10 @@ they are. `steps` and `topics` are numbers of the route.
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from proof.body import Said
 from proof.spill import PARTS, Relation, Spill
 
 SETTLED: Final = 1
@@ -43,7 +43,10 @@ _place = struct.Struct(">16sBHQ")
 
 
 class PaymentFact(NamedTuple):
-    """One event of a payment. `kind` is its topic's place in `proof.route.PAYMENTS`."""
+    """One event of a payment; the last six as in `proof.body.Said`.
+
+    `kind` is its topic's place in `proof.route.PAYMENTS`.
+    """
 
     payment_id: bytes
     kind: int
@@ -54,7 +57,12 @@ class PaymentFact(NamedTuple):
     appended_ms: int
     time_us: int
     started_us: int
-    said: Said
+    amount_minor: int
+    one: bytes
+    two: bytes
+    currency: bytes
+    digest: bytes
+    more: bytes
 
 
 class PaymentRow(NamedTuple):
@@ -132,7 +140,7 @@ class Relations:
         )
 
     def add_payment(self, *fields: object) -> None:
-        """An event of a payment: what `PaymentFact` has, and what `Said` has after it."""
+        """An event of a payment: the columns of `PaymentFact`."""
         self.payments.add(_payment.pack(*fields))
 
     def add_place(self, subject: bytes, topic: int, partition: int, offset: int) -> None:
@@ -196,12 +204,9 @@ NO_TOPIC: Final = 0xFF
 NEVER_US: Final = -(2**63)
 
 
-def payment_facts(relation: Relation, part: int) -> list[PaymentFact]:
+def payment_facts(relation: Relation, part: int) -> Iterable[PaymentFact]:
     """The events of a part's payments."""
-    return [
-        PaymentFact._make((*fields[:9], Said._make(fields[9:])))
-        for fields in _payment.iter_unpack(relation.part(part))
-    ]
+    return map(PaymentFact._make, _payment.iter_unpack(relation.part(part)))
 
 
 def payment_rows(relation: Relation, part: int) -> dict[bytes, PaymentRow]:

@@ -70,7 +70,7 @@ async def story_of(
     if fault.subject is not None:
         facts = payments.events_of(fault.subject.bytes)
         postings |= {
-            UUID(bytes=fact.said.more) for fact in facts if PAYMENTS[fact.kind].startswith(_POSTED)
+            UUID(bytes=fact.more) for fact in facts if PAYMENTS[fact.kind].startswith(_POSTED)
         }
         await _tell(story, connection, "payments", _PAYMENT, fault.subject)
         await _tell(story, connection, "inbox", _INBOX, idempotency_ids)

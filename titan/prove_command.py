@@ -55,7 +55,7 @@ def prove_books(
         earlier = None if since is None else read_since(since)
         spare_collector()
         proof = asyncio.run(_proven(settings, clock, age, earlier, is_quiet=as_json))
-        written = sealed(_report(proof, age, earlier, began_at=began_at, ended_at=clock.now()))
+        written = sealed(report_of(proof, age, earlier, began_at=began_at, ended_at=clock.now()))
         path = report or _path(settings, began_at)
         write_report(path, written)
     except (TitanError, OSError) as error:
@@ -101,7 +101,7 @@ def _path(settings: Settings, began_at: datetime) -> Path:
     return settings.data_directory / FOLDER / f"{began_at:%Y%m%dT%H%M%S_%fZ}.json"
 
 
-def _report(
+def report_of(
     proof: Proof,
     age_s: float,
     since: Since | None,
@@ -109,6 +109,7 @@ def _report(
     began_at: datetime,
     ended_at: datetime,
 ) -> dict[str, Any]:
+    """What is written down of a proof, still to be sealed."""
     scope, findings = proof.scope, proof.findings
     can_go_on = len(proof.open_payments) <= OPEN_PAYMENTS_MAX
     return {

@@ -50,6 +50,14 @@ async def sound(new_world: NewWorld) -> World:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
+async def world(new_world: NewWorld) -> World:
+    """A sound world of the test's own."""
+    made = await new_world()
+    await settle(made)
+    return made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def copy_of(
     endpoints: Endpoints, worker: str, pytestconfig: pytest.Config
 ) -> AsyncIterator[CopyOf]:

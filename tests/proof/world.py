@@ -4,14 +4,12 @@ Stages run batch by batch over what lies in their topics; publishing and committ
 as a crash would, and anything can be forged besides.
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 from uuid import UUID, uuid5
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import SecretStr
 
 from consumers.account_opening.app import build as build_account_opening
@@ -26,7 +24,6 @@ from proof.limits import AGE_S_DEFAULT
 from proof.prove import Place, Proof, prove
 from proof.scope import Since
 from runtime.app import Resources
-from runtime.clock import SystemClock
 from runtime.database import Database
 from runtime.inbox import PostgresInbox
 from runtime.publisher import KafkaPublisher
@@ -36,10 +33,10 @@ from runtime.topics import topic_map
 from runtime.unit import PostgresUnits
 from runtime.vault import Vault
 from schemas.account import AccountKind, AccountOpeningRequested, Tier
-from schemas.event import Event
 from schemas.handle import HandleClaimRequested, HandlePortRequested, HandleReleaseRequested
 from schemas.payment import PaymentRequested
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message
+from tests.proof.log_side import ROOT, LogSide
 
 BUILDS: Final = {
     "account_opening": build_account_opening,
@@ -51,14 +48,17 @@ BUILDS: Final = {
 }
 STAGES: Final = tuple(BUILDS)
 
+LEDGER_TABLES: Final = (
+    "ledger_accounts",
+    "ledger_entries",
+    "ledger_holds",
+    "ledger_postings",
+)
+
 CLIENT: Final = "demo"
-ROOT: Final = UUID("0a0f0000-0000-5000-8000-0000000000aa")
 PEOPLE: Final = ("alice", "bob", "carol")
 MINT: Final = "mint"
 FUNDS_MINOR: Final = 50_000
-
-_READ_MS: Final = 200
-_TIMEOUT_S: Final = 15.0
 
 
 def account_of(handle: str) -> UUID:
@@ -72,72 +72,13 @@ class Silent:
         """Say nothing."""
 
 
-@dataclass
-class World:
-    """One deployment: a prefix on the broker and a database."""
-
-    settings: Settings
-    publisher: KafkaPublisher
-    producer: AIOKafkaProducer
-    reader: AIOKafkaConsumer
-    clock: SystemClock = field(default_factory=SystemClock)
-    positions: dict[tuple[str, TopicPartition], int] = field(default_factory=dict)
+class World(LogSide):
+    """One deployment: its side of the broker, and a database."""
 
     @property
     def dsn(self) -> str:
         assert self.settings.postgres_dsn is not None
         return self.settings.postgres_dsn.get_secret_value()
-
-    @property
-    def bootstrap(self) -> str:
-        assert self.settings.kafka_bootstrap is not None
-        return self.settings.kafka_bootstrap
-
-    def on(self, topic: str) -> str:
-        return self.settings.topic_prefix + topic
-
-    async def put(self, *events: Event) -> None:
-        """Put first events on their topics, as an edge would."""
-        messages = []
-        for event in events:
-            body = getattr(event, "fingerprint", "")
-            envelope = first_envelope(
-                event_id=uuid5(event.subject, f"{body}{event.TOPIC}"),
-                idempotency_id=event.subject,
-                source="titan/producers/tests",
-                now=self.clock.now(),
-                traceparent=None,
-            )
-            messages.append(encode(event, envelope))
-        await self.publisher.publish(messages, deadline_s=_TIMEOUT_S)
-
-    async def forge(
-        self,
-        topic: str,
-        body: object,
-        *,
-        key: str,
-        partition: int = 0,
-        **headers: object,
-    ) -> int:
-        """Put any record on a topic; its offset."""
-        value = body if isinstance(body, bytes) else json.dumps(body, default=str).encode()
-        event_id = headers.setdefault("ce_id", uuid5(ROOT, value.hex()))
-        named = {
-            "ce_type": topic,
-            "ce_source": "titan/producers/tests",
-            "ce_time": self.clock.now().isoformat(),
-            "idempotency_id": event_id,
-            **headers,
-        }
-        record = await self.producer.send_and_wait(
-            self.on(topic),
-            value=value,
-            key=key.encode(),
-            headers=[(name, str(text).encode()) for name, text in named.items()],
-            partition=partition,
-        )
-        return int(record.offset)
 
     async def run(self, *stages: str, publishes: bool = True, commits: bool = True) -> None:
         """Let stages handle what lies there, one after the other; all of them if none is named."""
@@ -161,45 +102,6 @@ class World:
             if commits:
                 await self.commit(runner.stage.group)
 
-    async def records_of(self, group: str) -> list[Any]:
-        """What a group has not been given yet, up to the present end."""
-        places = [
-            TopicPartition(self.on(topic.name), number)
-            for topic in topic_map().of_group(group)
-            for number in range(topic.partitions)
-        ]
-        ends = await self.reader.end_offsets(places)
-        begins = {place: self.positions.get((group, place), 0) for place in places}
-        left = {place for place in places if begins[place] < ends[place]}
-        records: list[Any] = []
-        self.reader.assign(sorted(left))
-        for place in left:
-            self.reader.seek(place, begins[place])
-        while left:
-            for place, batch in (await self.reader.getmany(*left, timeout_ms=_READ_MS)).items():
-                records += [record for record in batch if record.offset < ends[place]]
-                if batch[-1].offset + 1 >= ends[place]:
-                    left.discard(place)
-        self.positions.update({(group, place): end for place, end in ends.items()})
-        return records
-
-    async def commit(self, group: str, changed: dict[tuple[str, int], int] | None = None) -> None:
-        """Commit what the group was given, or other offsets."""
-        offsets = {place: end for (name, place), end in self.positions.items() if name == group}
-        for (topic, partition), offset in (changed or {}).items():
-            offsets[TopicPartition(self.on(topic), partition)] = offset
-        member = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            group_id=self.on(group),
-            enable_auto_commit=False,
-        )
-        await member.start()
-        try:
-            member.assign(list(offsets))
-            await member.commit(offsets)
-        finally:
-            await member.stop()
-
     async def prove(
         self, *, age_s: float = AGE_S_DEFAULT, since: Since | None = None, dsn: str | None = None
     ) -> Proof:
@@ -216,7 +118,8 @@ class World:
         """Change rows behind everybody's back: triggers are off."""
         connection = await asyncpg.connect(dsn or self.dsn)
         try:
-            await connection.execute("SET session_replication_role = replica")
+            for table in LEDGER_TABLES:
+                await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             for statement in statements:
                 await connection.execute(statement)
         finally:
@@ -290,7 +193,13 @@ async def open_world(bootstrap: str, dsn: str, prefix: str) -> World:
         settings,
         KafkaPublisher(bootstrap, prefix=prefix, settings=settings, role="tests"),
         AIOKafkaProducer(bootstrap_servers=bootstrap),
-        AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False),
+        AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            # Questions wait behind the fetch in progress.
+            fetch_max_wait_ms=10,
+        ),
     )
     await world.publisher.start()
     await world.producer.start()
@@ -339,7 +248,12 @@ def faults(proof: Proof, check: Check | None = None) -> list[str]:
     return [str(fault.what) for fault in all_faults(proof, check)]
 
 
-def all_faults(proof: Proof, check: Check | None = None) -> Iterable[Fault]:
+def all_faults(proof: Proof, check: Check | None = None) -> Iterator[Fault]:
     for each, finding in proof.findings.by_check.items():
         if check in {None, each}:
             yield from finding.examples
+
+
+def told(found: list[str], *words: str) -> bool:
+    """Whether one of the faults says all these words."""
+    return any(all(word in what for word in words) for what in found)
