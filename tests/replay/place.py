@@ -72,7 +72,7 @@ class Place:
         }
 
     async def publish(self, *messages: Message) -> None:
-        await self.publisher.publish(list(messages), deadline_s=10)
+        await self.publisher.publish(list(messages), deadline_s=60)
 
     async def tell(self, *events: Event) -> None:
         await self.publish(*map(message_of, events))
