@@ -59,7 +59,7 @@ async def measure_growth(rig: Rig, payments: int, *, round_payments: int, say: S
     """So many payments, in rounds, after one that only warms up."""
     rounds: list[Round] = []
     async with Flow(rig.place.bootstrap, clock=rig.clock) as flow:
-        await _round(rig, flow, min(round_payments, 20_000), 0, name="warm")
+        await _round(rig, flow, min(round_payments, _FEED), 0, name="warm")
         before = await sizes(rig.database)
         done = 0
         while done < payments:

@@ -88,6 +88,8 @@ def _grouped(figures: Sequence[Figure]) -> dict[str, list[Figure]]:
 def _number(value: float | None) -> str:
     if value is None:
         return "not measured"
+    if value == 0:
+        return "0"
     if abs(value) < 10:
         return f"{value:,.2f}"
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
@@ -96,4 +98,4 @@ def _number(value: float | None) -> str:
 def _target(figure: Figure) -> str:
     if figure.target is None:
         return ""
-    return f"{'>=' if figure.more_is_better else '<='} {figure.target:,.0f}"
+    return f"{'>=' if figure.more_is_better else '<='} {figure.target:,g}"
