@@ -34,7 +34,8 @@ from titan.group_state import GroupReader
 from titan.supervisor import Child
 
 REACH_S_MAX = 20.0
-RATE_PER_S = 60.0
+RATE_PER_S = 40.0
+DRIVE_EVERY_S = 0.5
 GHOST_STAY_S = 0.2
 
 STAGES = (
@@ -124,18 +125,20 @@ class Matrix:
         fresh = self.directory / f"{name}.new"
         fresh.write_text(death)
         fresh.rename(self.directory / ORDERED / name)
-        driving = asyncio.create_task(self.drive(room, point))
+        is_there = asyncio.Event()
+        driving = asyncio.create_task(self.drive(room, point, is_there))
         try:
             return await eventually(partial(died, mark), REACH_S_MAX)
         except AssertionError as error:
             raise AssertionError(f"{room} never reached {point}") from error
         finally:
-            driving.cancel()
-            await asyncio.gather(driving, return_exceptions=True)
+            # Not cancelled: client libraries now and then swallow that.
+            is_there.set()
+            await driving
 
-    async def drive(self, room: str, point: Point) -> None:
+    async def drive(self, room: str, point: Point, is_there: asyncio.Event) -> None:
         """Bring the room to the point, again and again, beyond what payments alone do."""
-        while True:
+        while not is_there.is_set():
             if point in REBALANCE_POINTS:
                 await self.haunt(room)
             if point in LETTER_POINTS or (room in WITHOUT_INBOX and point in PUBLISH_POINTS):
@@ -145,7 +148,8 @@ class Matrix:
                     self.begin(self.open())
                 case "handle_directory" | "handles":
                     self.begin(self.claim())
-            await asyncio.sleep(0.5)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(is_there.wait(), DRIVE_EVERY_S)
 
     async def haunt(self, room: str) -> None:
         addresses = self.target.titan.addresses
@@ -158,12 +162,10 @@ class Matrix:
         await producer.start()
         topic = topic_map().of_group(group_of(room))[0]
         partition = self.client.history.random.randrange(topic.partitions)
-        # Not to be cut short: what lies there has to be known.
-        littering = asyncio.create_task(litter(producer, topic, "cut JSON", partition=partition))
         try:
-            await asyncio.shield(littering)
+            strewn = await litter(producer, topic, "cut JSON", partition=partition)
+            self.target.garbage.append(strewn)
         finally:
-            self.target.garbage.append(await littering)
             await producer.stop()
 
     async def open(self) -> None:
