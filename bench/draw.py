@@ -24,26 +24,31 @@ Pictures = Mapping[str, str]
 
 def draw_all(docs: Path = DOCS, results: Path = DIRECTORY) -> list[Path]:
     """Draw what there are results of; what was never measured keeps its picture and block."""
-    written: list[Path] = []
+    performance, scaling = docs / PERFORMANCE, docs / SCALE
     pictures: dict[str, str] = {}
     if figures := load("figures", results):
         pictures["latency.svg"] = latency_picture(figures_of(figures))
+        write_block(performance, "latency", _shown("latency.svg"))
     if growth := load("growth", results):
-        pictures |= growth_pictures(growth)
-        _block(docs / PERFORMANCE, "growth", growth)
+        drawn = growth_pictures(growth)
+        pictures |= drawn
+        write_block(performance, "growth", f"{_shown(*drawn)}\n\n{_tables(growth)}")
     if scale := load("scale", results):
-        pictures |= scale_pictures(scale)
-        _block(docs / SCALE, "scale", scale)
+        drawn = scale_pictures(scale)
+        pictures |= drawn
+        write_block(scaling, "scale", f"{_shown(*drawn)}\n\n{_tables(scale)}")
         costs = Costs.from_json(scale["costs"])
-        write_block(docs / SCALE, "costs", costs_markdown(costs))
-        write_block(docs / SCALE, "plan", as_markdown(costs))
+        write_block(scaling, "costs", costs_markdown(costs))
+        write_block(scaling, "plan", as_markdown(costs))
     for when in ("before", "after"):
         if profile := load(f"profile-{when}", results):
             lines = profile_markdown(Profile.from_json(profile["profile"]))
             text = "\n".join([f"Measured {machine_of(profile).line}.", "", *lines])
-            write_block(docs / PERFORMANCE, f"profile {when}", text)
+            write_block(performance, f"profile {when}", text)
     if campaign := load("campaign", results):
         pictures["recovery.svg"] = recovery_picture(campaign)
+        write_block(performance, "recovery", _shown("recovery.svg"))
+    written: list[Path] = []
     for name, picture in pictures.items():
         path = docs / "pictures" / name
         path.parent.mkdir(exist_ok=True)
@@ -178,6 +183,12 @@ def _points(figures: Sequence[Figure], group: str, name: str) -> list[tuple[floa
     return found
 
 
-def _block(page: Path, name: str, document: Document) -> None:
-    line = f"Measured {machine_of(document).line}."
-    write_block(page, name, f"{line}\n{figures_markdown(figures_of(document))}")
+def _tables(document: Document) -> str:
+    return f"Measured {machine_of(document).line}.\n{figures_markdown(figures_of(document))}"
+
+
+def _shown(*names: str) -> str:
+    """Pictures as a page shows them; a page links what is there and nothing else."""
+    return "\n\n".join(
+        f"![{name.removesuffix('.svg').replace('-', ': ')}](pictures/{name})" for name in names
+    )

@@ -18,7 +18,16 @@ _NAME_WIDTH: Final = 230
 _TICKS: Final = 6
 _LABEL_APART: Final = 15
 
-_COLOURS: Final = ("#2f7fd1", "#d9722b", "#2a9d62", "#c2417c", "#8a63d2", "#8a8f98", "#b0891f")
+_COLOURS: Final = (
+    "#2f7fd1",
+    "#d9722b",
+    "#2a9d62",
+    "#c2417c",
+    "#8a63d2",
+    "#8a8f98",
+    "#b0891f",
+    "#1b9aaa",
+)
 
 _STYLE: Final = """<style>
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -126,8 +135,9 @@ def _drawn(
     if not line.dashed and len(dots) <= 12:
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in dots]
     at_x = WIDTH - _RIGHT + 10
-    parts.append(f'<rect x="{at_x}" y="{end - 5:.1f}" width="10" height="10" fill="{colour}"/>')
-    parts.append(_text(at_x + 16, end + 4, line.name))
+    sample = f"{at_x},{end:.1f} {at_x + 18},{end:.1f}"
+    parts.append(f'<polyline class="line" stroke="{colour}"{dashes} points="{sample}"/>')
+    parts.append(_text(at_x + 24, end + 4, line.name))
     return parts
 
 
@@ -137,8 +147,12 @@ def _apart(wanted: Sequence[float]) -> list[float]:
     lowest = -math.inf
     for index in sorted(range(len(wanted)), key=lambda each: wanted[each]):
         lowest = found[index] = max(wanted[index], lowest + _LABEL_APART)
-    overhang = max(0.0, lowest - (HEIGHT - _BOTTOM)) if found else 0.0
-    return [each - overhang for each in found]
+    # Those that were pushed off the page go back up, and push only what is in their way.
+    highest = float(HEIGHT - _BOTTOM)
+    for index in sorted(range(len(wanted)), key=lambda each: -found[each]):
+        found[index] = min(found[index], highest)
+        highest = found[index] - _LABEL_APART
+    return found
 
 
 def _ticks(axis: Axis, values: Sequence[float]) -> list[float]:

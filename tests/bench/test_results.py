@@ -1,6 +1,7 @@
 """What is kept can be read again, and the pages are what is drawn from it."""
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from bench import results
-from bench.draw import DOCS, draw_all, recovery_picture
+from bench.draw import (
+    DOCS,
+    draw_all,
+    growth_pictures,
+    latency_picture,
+    recovery_picture,
+    scale_pictures,
+)
 from bench.figures import Figure
 from bench.machine import Machine
 
@@ -59,6 +67,67 @@ def test_a_campaign_shows_the_kinds_that_were_felt() -> None:
 
     assert "stage killed (8)" in svg
     assert "never felt" not in svg
+
+
+GROWTH = {
+    "round_payments": 100_000,
+    "rounds": [
+        {
+            "payments": 100_000 * number,
+            "rate_per_s": 5_000.0,
+            "cpu_us": {"worker-1": 150.0 + number, "postgres": 90.0, "valkey": 0.2},
+            "resident_mb": {"worker-1": 150.0, "postgres": 100.0 + number, "valkey": 7.0},
+        }
+        for number in range(1, 21)
+    ],
+}
+SCALE = {
+    "machine": MACHINE.model_dump(mode="json"),
+    "drains": [
+        {"processes": 1, "rate_per_s": 4_000.0, "cpu_us": {"ledger_posting": 90.0, "kafka": 60.0}},
+        {"processes": 4, "rate_per_s": 3_900.0, "cpu_us": {"ledger_posting": 95.0, "kafka": 70.0}},
+    ],
+}
+
+
+def test_growth_shows_what_costs_and_what_is_held() -> None:
+    pictures = growth_pictures(GROWTH)
+
+    assert set(pictures) == {"growth-cpu.svg", "growth-memory.svg"}
+    assert ">valkey<" not in pictures["growth-cpu.svg"]
+    assert {">worker-1<", ">postgres<", ">all of them<", ">2M<"} <= words(
+        pictures["growth-cpu.svg"]
+    )
+    assert ">valkey<" in pictures["growth-memory.svg"]
+
+
+def test_scale_shows_rate_and_cost_apart() -> None:
+    pictures = scale_pictures(SCALE)
+
+    assert ">payments a second<" in pictures["scale-rate.svg"]
+    assert {">ledger_posting<", ">kafka<", ">4<"} <= words(pictures["scale-cpu.svg"])
+
+
+def test_latency_shows_only_what_was_measured() -> None:
+    figures = [
+        Figure(
+            group=f"open loop, {rate} payments/s",
+            name=f"202 received to payment.posted appended, p{percent}",
+            value=rate / 10 + percent,
+            unit="ms",
+            shared="all",
+        )
+        for rate in (100, 500)
+        for percent in (50, 99)
+    ]
+    svg = latency_picture(figures)
+
+    assert {">p50<", ">p99<", ">p99, target<", ">1000<"} <= words(svg)
+    assert "empty pipeline<" not in svg
+
+
+def words(svg: str) -> set[str]:
+    return {f">{word}<" for word in re.findall(r">([^<>]+)<", svg)}
 
 
 def test_pages_and_pictures_are_those_of_the_kept_results(tmp_path: Path) -> None:
