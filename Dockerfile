@@ -25,6 +25,7 @@ COPY projections projections
 COPY consumers consumers
 COPY producers producers
 COPY proof proof
+COPY replay replay
 COPY titan titan
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

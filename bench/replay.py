@@ -40,6 +40,7 @@ from schemas.payment import PaymentPosted, PaymentRequested, PaymentResolved, Pa
 from schemas.wire import Message, caused_envelope, encode, first_envelope
 from titan.migrate import migrate
 from titan.servers import Endpoints, ServerPlan, Servers
+from titan.terminal import quiet_libraries
 
 PEOPLE: Final = 2_000
 EVENTS_PER_S_TARGET: Final = 50_000
@@ -61,6 +62,7 @@ def main(
     ] = None,
 ) -> None:
     """Measure replay on servers of its own."""
+    quiet_libraries()
     machine = this_machine(SystemClock().now())
     console = Console(stderr=True)
     console.print(machine.line)
@@ -122,7 +124,7 @@ def _life(request: PaymentRequested) -> Iterator[Message]:
         "amount_minor": request.amount_minor,
         "currency": CURRENCY,
     }
-    rail = {"payment_type": request.payment_type}
+    rail: dict[str, Any] = {"payment_type": request.payment_type}
     later: tuple[Event, ...] = (
         PaymentResolved(**mine, **rail, from_handle_version=1, to_handle_version=1),
         PaymentScreened(**mine, **rail),

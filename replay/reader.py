@@ -4,6 +4,7 @@
 line at a time, how far it is. It ends when whoever started it is gone.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
-from domain.errors import TitanError
+from domain.errors import Invalid, TitanError
 from replay.database import connected, told
 from replay.projection import PROJECTIONS, Name, Understanding
 from replay.source import Source, open_source
@@ -64,6 +65,8 @@ class Report(BaseModel):
     records: int = 0
     passed_over: int = 0
     error: str | None = None
+    is_invalid: bool = False
+    """Whether what was read is at fault, not a server that is away."""
 
 
 async def read_into_staging(job: Job, source: Source, *, tell: Callable[[Report], None]) -> None:
@@ -98,6 +101,9 @@ async def _main() -> int:
             archive=job.archive,
         ) as source:
             await read_into_staging(job, source, tell=_say)
+    except Invalid as error:
+        _say(Report(error=error.message, is_invalid=True))
+        return EXIT_FAILED
     except TitanError as error:
         _say(Report(error=str(error)))
         return EXIT_FAILED
@@ -105,8 +111,12 @@ async def _main() -> int:
 
 
 def _say(report: Report) -> None:
-    sys.stdout.write(f"{report.model_dump_json()}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{report.model_dump_json()}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever started this is gone: what is staged ends with them, and nobody waits for more.
+        os._exit(EXIT_FAILED)
 
 
 if __name__ == "__main__":

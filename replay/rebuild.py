@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from domain.errors import Defect, Unavailable
+from domain.errors import Defect, Invalid, Unavailable
 from replay.projection import Projection
 from replay.reader import Job, Report, Span, read_into_staging
 from replay.source import Source
 from replay.staging import make_tables, merge_staged
+from replay.together import all_of
 from replay.vector import Vector, record_count
 from runtime import limits
 from runtime.database import Connection
@@ -88,9 +89,7 @@ class Rebuild:
             self._job([span for span in spans if span.partition % count == number])
             for number in range(count)
         ]
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(self._run(job))
+        await all_of(self._run(job) for job in jobs)
 
     async def _run(self, job: Job) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -112,7 +111,11 @@ class Rebuild:
         async for line in process.stdout:
             report = Report.model_validate_json(line)
             if report.error is not None:
-                raise Unavailable(report.error)
+                raise (
+                    Invalid("unreadable", report.error)
+                    if report.is_invalid
+                    else Unavailable(report.error)
+                )
             self._hear(report)
         if await process.wait() != 0:
             raise Defect("a reader of the log ended before its work was done")

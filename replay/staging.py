@@ -1,6 +1,5 @@
 """Rebuilt tables in the schema titan_replay: made like the living, filled from staged rows."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -9,6 +8,7 @@ from uuid import UUID
 
 from replay.database import connected
 from replay.tables import Row, Table
+from replay.together import all_of
 from runtime.database import Connection
 
 SCHEMA: Final = "titan_replay"
@@ -94,9 +94,10 @@ async def merge_staged(connection: Connection, tables: Iterable[Table], *, dsn: 
 async def _merge_halves(dsn: str, table: Table) -> None:
     async with AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(connected(dsn)) for _ in _HALVES]
-        async with asyncio.TaskGroup() as group:
-            for connection, half in zip(connections, _HALVES, strict=True):
-                group.create_task(connection.execute(table.merge, *half))
+        await all_of(
+            connection.execute(table.merge, *half)
+            for connection, half in zip(connections, _HALVES, strict=True)
+        )
 
 
 async def _folded(connection: Connection, table: Table, keys: Sequence[Any]) -> list[Row]:

@@ -88,6 +88,18 @@ async def test_each_flipped_byte_is_told_with_its_file(place: Place, kept: Path)
     assert (await place.titan("archive", str(kept), "--verify"))[0] == 0
 
 
+async def test_what_one_of_many_readers_finds_is_told_as_one_alone_tells_it(
+    place: Place, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REPLAY_PARALLEL_RECORDS_MIN", 1)
+    [path, *_] = sorted(segments(kept))
+    path.write_bytes(path.read_bytes()[:-1])
+
+    code, said = await place.replay("payments", "--at", FAR, "--from-archive", str(kept))
+
+    assert (code, path.name in said) == (2, True)
+
+
 async def test_a_segment_that_is_gone_is_told(place: Place, kept: Path) -> None:
     [path, *_] = segments(kept)
     path.unlink()
