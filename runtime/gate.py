@@ -60,17 +60,26 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         """Finish before the partitions change hands."""
-        crash_point(self._room, Point.REVOKE_BEFORE)
-        if not self._idle.is_set():
-            log.info("rebalance_waits_for_batch", stage=self._room)
-        await self.close()
-        self.generation += 1
-        crash_point(self._room, Point.REVOKE_AFTER)
+        try:
+            crash_point(self._room, Point.REVOKE_BEFORE)
+            if not self._idle.is_set():
+                log.info("rebalance_waits_for_batch", stage=self._room)
+            await self.close()
+            self.generation += 1
+            crash_point(self._room, Point.REVOKE_AFTER)
+        except asyncio.CancelledError:
+            # The library's own task has ended, so nothing will ever be assigned again. The reader
+            # hears of that where it fetches, and must get there.
+            self._open = True
+            raise
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Open again; positions are those that were committed."""
-        crash_point(self._room, Point.ASSIGN_BEFORE)
-        self.generation += 1
-        self._open = True
-        log.info("assigned", stage=self._room, partitions=len(assigned))
-        crash_point(self._room, Point.ASSIGN_AFTER)
+        try:
+            crash_point(self._room, Point.ASSIGN_BEFORE)
+            self.generation += 1
+            log.info("assigned", stage=self._room, partitions=len(assigned))
+            crash_point(self._room, Point.ASSIGN_AFTER)
+        finally:
+            # Whatever happens: closed, the stage would look alive and do nothing.
+            self._open = True

@@ -1,6 +1,7 @@
 """A campaign: load and faults at once for a while, then quiet, then the check of everything."""
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -41,6 +42,7 @@ _CHECK_S_MAX: Final = 900.0
 _CALM_S: Final = 1.0
 _TOLD_EVERY: Final = 10
 _SAID: Final = "supervisor.log"
+_PROOF: Final = "proof.json"
 _GAVE_UP: Final = "payer ended by itself with status"
 
 
@@ -121,6 +123,7 @@ class Campaign:
         failures += [line for line in self._said if line.startswith(_GAVE_UP)]
         (self.directory / _SAID).write_text("\n".join(self._said), encoding="utf-8")
         await self._check(scene)
+        await self._prove()
         self._report.judge()
 
     async def _strike_all(self, scene: Scene) -> None:
@@ -189,14 +192,9 @@ class Campaign:
         report = self._report
         strewn = self.directory / STREWN
         strewn.write_text(to_json(scene.target.garbage), encoding="utf-8")
-        judging = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "titan.chaos.verdict", str(self.directory)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(_CHECK_S_MAX):
-            printed, _ = await judging.communicate()
-        if judging.returncode != 0:
-            report.failures.append(f"the check ended with status {judging.returncode}")
+        status, printed = await self._run("titan.chaos.verdict", str(self.directory))
+        if status != 0:
+            report.failures.append(f"the check ended with status {status}")
             return
         verdict = Verdict.model_validate_json(printed)
         if verdict.broken is not None:
@@ -209,6 +207,27 @@ class Campaign:
         report.sights.update(sightings.from_logs(self.directory / "logs"))
         report.sights.update(_lost(scene))
         report.sights[Sight.RESUMED] = scene.payer.child.deaths
+
+    async def _prove(self) -> None:
+        """The operator's own command has to come to the same answer."""
+        self._tell("Proving: titan prove")
+        status, printed = await self._run("titan", "prove", "--json")
+        if status != 0:
+            kept = self.directory / _PROOF
+            kept.write_bytes(printed)
+            self._report.failures.append(f"titan prove says no (status {status}): see {kept}")
+
+    async def _run(self, *arguments: str) -> tuple[int, bytes]:
+        """A program of the house beside this Titan: its status, and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "TITAN_DATA_DIRECTORY": str(self.directory)},
+        )
+        async with asyncio.timeout(_CHECK_S_MAX):
+            printed, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, printed
 
     def _tell_how_far(self, scene: Scene, began_s: float) -> None:
         took_s = self._clock.monotonic_s() - began_s
