@@ -60,14 +60,16 @@ class PaymentJoin:
         """Compare what lies in one part."""
         by_payment: dict[bytes, list[PaymentFact]] = defaultdict(list)
         for fact in payment_facts(self._relations.payments, part):
-            if not fact.flags & ASIDE:
-                by_payment[fact.payment_id].append(fact)
+            by_payment[fact.payment_id].append(fact)
         rows = payment_rows(self._relations.rows, part)
         self._findings.looked(Check.PROJECTED, len(rows))
         for payment_id, events in by_payment.items():
             row = rows.pop(payment_id, None)
             kinds = _by_kind(events)
             self._flow(payment_id, kinds, row)
+            if sum(map(len, kinds)) < len(events):
+                # What one group has set aside, the projection's may have taken.
+                kinds = _by_kind(events, aside_too=True)
             self._project(payment_id, kinds, row)
         for payment_id, row in rows.items():
             self._project(payment_id, _by_kind([]), row)
@@ -84,6 +86,8 @@ class PaymentJoin:
         self._way(payment_id, kinds)
         self._money(payment_id, kinds)
         events = [event for each in kinds for event in each]
+        if not events:
+            return
         if not ended or not all(event.flags & SETTLED for event in events):
             self.open.append(payment_id)
             for event in events:
@@ -187,7 +191,7 @@ class PaymentJoin:
 
     def project_last(self, payment_id: bytes, row: PaymentRow | None) -> None:
         """Compare a payment with the row that was looked up for it, if there is one."""
-        kinds = _by_kind([e for e in self.events_of(payment_id) if not e.flags & ASIDE])
+        kinds = _by_kind(self.events_of(payment_id), aside_too=True)
         if row is None:
             self._row_fault(payment_id, "has no row, and its events are committed past")
         else:
@@ -231,10 +235,11 @@ class PaymentJoin:
         self._findings.fault(Check.PROJECTED, what, subject=payment_id)
 
 
-def _by_kind(events: Events) -> Kinds:
+def _by_kind(events: Events, *, aside_too: bool = False) -> Kinds:
     kinds: Kinds = [[] for _ in PAYMENTS]
     for event in events:
-        kinds[event.kind].append(event)
+        if aside_too or not event.flags & ASIDE:
+            kinds[event.kind].append(event)
     return kinds
 
 

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from domain.errors import Invalid
 from proof.findings import Check
 from proof.report import read_since, sealed, write_report
 from proof.scope import Since
-from tests.proof.conftest import NewWorld
-from tests.proof.world import World, account_of, faults
+from tests.proof.conftest import CopyOf, NewWorld
+from tests.proof.world import World, account_of, faults, settle
 from titan.prove_command import report_of
 
 pytestmark = [
@@ -32,6 +33,18 @@ async def go_on(world: World, name: str) -> None:
     await world.put(*(world.payment(f"{name} {n}", "alice", "bob", 10 + n) for n in range(3)))
     await world.put(world.opening(name), world.claim(name))
     await world.run()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def continued(
+    new_world: NewWorld, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[World, Since]:
+    """A world that has gone on after a proof; tests leave it as it is."""
+    world = await new_world()
+    await settle(world)
+    since = await proven(world, tmp_path_factory.mktemp("proofs") / "first.json")
+    await go_on(world, "later")
+    return world, since
 
 
 async def test_a_continued_proof_covers_what_came_after(world: World, tmp_path: Path) -> None:
@@ -94,13 +107,13 @@ async def test_a_continued_proof_covers_what_came_after(world: World, tmp_path: 
     ],
 )
 async def test_a_continued_proof_tells_faults(
-    world: World, tmp_path: Path, check: Check, told: str, statement: str
+    continued: tuple[World, Since], copy_of: CopyOf, check: Check, told: str, statement: str
 ) -> None:
-    since = await proven(world, tmp_path / "first.json")
-    await go_on(world, "later")
-    await world.execute(*statement.split(";"))
+    world, since = continued
+    dsn = await copy_of(world)
+    await world.execute(*statement.split(";"), dsn=dsn)
 
-    proof = await world.prove(since=since)
+    proof = await world.prove(since=since, dsn=dsn)
 
     assert [what for what in faults(proof, check) if told in what], faults(proof)
 

@@ -225,7 +225,7 @@ async def settle(world: World) -> None:
     await world.put(
         *(world.payment(f"lunch {n}", "alice", "bob", 100 + n) for n in range(8)),
         world.payment("to nobody", "alice", "nobody.there", 100),
-        world.payment("too much", "carol", "bob", FUNDS_MINOR + 1),
+        world.payment("too much", "carol", "bob", 10 * FUNDS_MINOR),
         world.payment("over the limit", "carol", "bob", 10**12),
         world.payment("again", "bob", "carol", 300),
         world.payment("again", "bob", "carol", 300),
