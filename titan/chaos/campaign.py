@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aiokafka.errors import KafkaError
+
 from runtime.clock import SystemClock
 from runtime.topics import topic_map
 from titan.chaos import schedule, sightings, strike_data, strike_links, strike_processes
@@ -243,7 +245,7 @@ async def _struck(scene: Scene, fault: Fault) -> str | None:
     """Strike; why it missed, if it did."""
     try:
         await STRIKES[fault.kind](scene, fault)
-    except (StuckError, TimeoutError) as error:
+    except (StuckError, KafkaError, OSError) as error:
         return str(error) or type(error).__name__
     return None
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from runtime.topics import topic_map
 from titan.chaos.garbage import BROKEN_NAME, KINDS, strew
@@ -24,9 +25,17 @@ _FULL: Final = b"No space left on device"
 
 
 async def flush_cache(scene: Scene, _fault: Fault) -> None:
-    """Erase everything that the cache holds."""
-    async with Redis.from_url(scene.target.titan.addresses.redis_url) as redis:
-        await redis.flushall()
+    """Erase everything that the cache holds, as soon as it is there to be erased."""
+
+    async def is_erased() -> bool:
+        async with Redis.from_url(scene.target.titan.addresses.redis_url) as redis:
+            try:
+                await redis.flushall()
+            except (RedisError, OSError):
+                return False
+        return True
+
+    await until(is_erased, STRIKE_S_MAX, "the cache to be there")
 
 
 async def garbage(scene: Scene, fault: Fault) -> None:
