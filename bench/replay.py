@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid5
@@ -24,6 +24,7 @@ from rich.console import Console
 
 from bench.figures import Figure
 from bench.machine import this_machine
+from bench.meter import Meter, cpu_s_between
 from bench.people import CURRENCY, People, account_id_of
 from bench.report import as_json, print_table
 from replay.log import KafkaLog
@@ -51,6 +52,12 @@ _WAVE: Final = 500
 _PUBLISH_S_MAX: Final = 60.0
 _PAYMENTS: Final = PROJECTIONS[Name.PAYMENTS]
 _SHARED: Final = "broker and database; no stages, no edges"
+Run = Callable[..., Coroutine[Any, Any, tuple[Any, float]]]
+"""Runs a command; its JSON, and how long it took in seconds."""
+
+Note = Callable[..., None]
+"""Notes a figure: its name, value and unit."""
+
 _STEPS: Final = ("handle_resolution", "risk_screening", "ledger_posting")
 
 
@@ -174,6 +181,8 @@ async def _commands(
             )
         )
 
+    meter = Meter({name: _pid_in(directory, name) for name in ("postgres", "kafka")})
+    await _measure_rebuild(run, note, meter)
     await _measure_replay(endpoints, run, note)
     kept = str(directory / "kept")
     said, took_s = await run("archive", kept)
@@ -193,13 +202,33 @@ async def _commands(
     return figures
 
 
-async def _measure_replay(
-    endpoints: Endpoints, run: Callable[..., Any], note: Callable[..., None]
-) -> None:
-    payments = ("replay", "--projection", "payments")
-    [said], _ = await run(*payments, "--at", _FAR)
+async def _measure_rebuild(run: Run, note: Note, meter: Meter) -> None:
+    """The rate by the clock, and by the CPU it takes: the second does not mind who else works."""
+    before, own_before_s = meter.read(), _children_cpu_s()
+    [said], _ = await run("replay", "--projection", "payments", "--at", _FAR)
+    cpu_s = cpu_s_between(before, meter.read())
+    cpu_s["titan replay, its readers and its start"] = _children_cpu_s() - own_before_s
     rate = said["events"] / said["build_s"]
     note("payments rebuilt (read, folded, merged)", rate, "events/s", target=EVENTS_PER_S_TARGET)
+    for part, spent_s in cpu_s.items():
+        note(f"CPU of an event, {part}", spent_s / said["events"] * 1e6, "us")
+    cores = len(os.sched_getaffinity(0))
+    allowed = cores * said["events"] / sum(cpu_s.values())
+    note(f"what that CPU allows on {cores} cores with nothing beside", allowed, "events/s")
+
+
+def _children_cpu_s() -> float:
+    """CPU seconds of all ended commands."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _pid_in(directory: Path, server: str) -> int:
+    return int(json.loads((directory / server / "server.pid").read_text("utf-8"))["pid"])
+
+
+async def _measure_replay(endpoints: Endpoints, run: Run, note: Note) -> None:
+    payments = ("replay", "--projection", "payments")
     await _put_stage_to_the_end(endpoints)
     [said], _ = await run(*payments, "--swap")
     note("swap into an empty table: writers waited", said["hold_s"] * 1000, "ms")

@@ -34,10 +34,10 @@ async def test_accounts_and_handles_are_equal_while_they_change_and_after_a_swap
         code, found = await place.replay("directory")
 
     assert (code, found["equal"]) == (0, True)
-    assert {table["table"]: table["rows"] for table in found["tables"]} == {
-        "directory_handles": 30,
-        "directory_changes": len(changes),
-    }
+    for table in found["tables"]:
+        assert table["rows"] == len(await place.rows(table["table"])) >= 30
+    decided = await place.owner.fetch("SELECT request_id FROM directory_changes")
+    assert {change.subject for change in changes} <= {row["request_id"] for row in decided}
 
 
 @pytest.mark.parametrize(
