@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
+import structlog
 from _pytest.mark.expression import Expression
 
 from tests.support.containers import Containers
@@ -43,6 +44,13 @@ class Run:
 
 
 RUN = pytest.StashKey[Run]()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logging() -> Iterator[None]:
+    """What a test's stage logs to is closed with the test: the next one must not log there."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_configure(config: pytest.Config) -> None:
