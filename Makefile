@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast chaos lint bench bench-check docs lock clean distclean
+.PHONY: help setup run test test-fast chaos lint bench bench-check mutants docs lock clean distclean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: setup ## Measure throughput, latency, CPU and memory; prints a table, wri
 
 bench-check: setup ## Hold what a payment costs against the committed ratios; fails beyond 25 %
 	@exec $(BIN)/python -m bench check
+
+mutants: setup ## Plant bugs in a copy, one by one: each must be caught by the check it names
+	@exec $(BIN)/python -m tests.mutants -j $(or $(JOBS),2)
 
 docs: setup ## Write the generated pages and schemas anew
 	$(BIN)/python -m titan docs
