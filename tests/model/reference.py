@@ -50,7 +50,11 @@ class PaperHold:
     owner: str
     amount: int
     due: datetime | None
-    is_open: bool = True
+    end: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.end is None
 
 
 @dataclass
@@ -151,19 +155,23 @@ class Reference:
             return "hold_ended"
         if amount > found.amount:
             return "hold_exceeded"
-        found.is_open = False
+        found.end = "captured"
         self.move(hold, found.owner, payee, amount)
         return "posted"
 
-    def void(self, hold: str) -> None:
-        self.holds[hold].is_open = False
+    def void(self, hold: str) -> str:
+        """A hold ends once; who voids it again is told the same."""
+        found = self.holds[hold]
+        if found.is_open:
+            found.end = "voided"
+        return "voided" if found.end == "voided" else "hold_ended"
 
     def expire(self, now: datetime) -> int:
         due = [
             hold for hold in self.holds.values() if hold.is_open and hold.due and hold.due <= now
         ]
         for hold in due:
-            hold.is_open = False
+            hold.end = "expired"
         return len(due)
 
     def _no_debit(self, payer: str, amount: int) -> str | None:

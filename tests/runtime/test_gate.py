@@ -1,56 +1,55 @@
-"""The gate between batches and rebalances, when what holds it breaks."""
+"""The gate: partitions change hands between batches, and not for ever after."""
 
 import asyncio
 
 import pytest
 
-from runtime import gate as gate_module
-from runtime.crash_points import Point
+from runtime import limits
 from runtime.gate import Gate
-from tests.support.waiting import eventually
 
 
-async def test_a_rebalance_waits_for_the_batch_and_lets_nothing_new_begin() -> None:
+async def test_a_rebalance_waits_for_the_batch_in_progress_and_rounds_it_off() -> None:
     gate = Gate()
+    story: list[str] = []
+
+    async def round_off() -> None:
+        story.append("offsets")
+
+    gate.before_release(round_off)
     assert gate.enter()
-    revoking = asyncio.create_task(gate.on_partitions_revoked(set()))
-    await eventually(lambda: gate.closing)
-    assert not revoking.done()
+    revoked = asyncio.create_task(gate.on_partitions_revoked(set()))
+    revoked.add_done_callback(lambda _: story.append("released"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert story == []
     assert not gate.enter()
 
     gate.leave()
-    await revoking
+    await revoked
 
-    assert not gate.enter(), "the partitions are with somebody else"
-    await gate.on_partitions_assigned(set())
-    assert gate.enter()
-
-
-async def test_a_library_that_ends_in_a_rebalance_leaves_the_reader_to_hear_of_it() -> None:
-    gate = Gate()
-    gate.enter()
-    revoking = asyncio.create_task(gate.on_partitions_revoked(set()))
-    await eventually(lambda: gate.closing)
-
-    revoking.cancel()
-    await asyncio.wait([revoking])
-
-    assert revoking.cancelled()
-    assert not gate.closing
+    await asyncio.sleep(0)
+    assert story == ["offsets", "released"]
 
 
-async def test_an_assignment_opens_the_gate_whatever_breaks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_nothing_begins_until_partitions_are_assigned() -> None:
     gate = Gate()
     await gate.on_partitions_revoked(set())
+    assert gate.closing
+    assert not gate.enter()
 
-    def broken(_room: str, point: Point) -> None:
-        if point is Point.ASSIGN_BEFORE:
-            raise RuntimeError("nobody foresaw this")
-
-    monkeypatch.setattr(gate_module, "crash_point", broken)
-    with pytest.raises(RuntimeError):
-        await gate.on_partitions_assigned(set())
+    await gate.on_partitions_assigned(set())
 
     assert gate.enter()
+
+
+async def test_a_batch_that_does_not_end_is_released_in_its_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "REVOKE_WAIT_S", 0.01)
+    gate = Gate()
+    assert gate.enter()
+    generation = gate.generation
+
+    await gate.on_partitions_revoked(set())
+
+    assert gate.generation > generation

@@ -23,6 +23,7 @@ CLIENT_ID = "demo"
 _ANSWER_S_MAX = 5.0
 _REPEAT_S = 1.0
 _DEFINITE = (Verdict.ACCEPTED, Verdict.REPLAYED, Verdict.REUSED)
+_GIVES_UP = 0.3
 
 
 @dataclass
@@ -52,7 +53,10 @@ def candidate_of(key: str, payer: str, payee: str, amount_minor: int) -> Candida
 
 
 class Clients:
-    """All clients of one life. They outlive every fault, and ask until they know."""
+    """All clients of one life. They outlive every fault, and ask until they know.
+
+    To be told that nothing was done is to know: some believe it and go elsewhere.
+    """
 
     def __init__(self, nature: Nature, edges: Callable[[], list[Edge]]) -> None:
         self.process = nature.loop.process("client")
@@ -102,6 +106,9 @@ class Clients:
             key = str(asked.candidate.payment_id)[:8]
             self._nature.trace.note(f"{key} {asked.candidate.fingerprint[-4:]}: {said}")
             if verdict in _DEFINITE:
+                break
+            if verdict is Verdict.UNAVAILABLE and self._nature.happens(_GIVES_UP):
+                self._nature.trace.sometimes("a client was told that nothing was done and went")
                 break
             await asyncio.sleep(_REPEAT_S * self._nature.random.uniform(0.1, 1.0))
         if len(asked.answers) > 1:

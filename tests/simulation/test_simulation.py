@@ -36,6 +36,7 @@ SOMETIMES = {
     "a publish came after its sender had given up",
     "an unknown publish was in the log",
     "a client asked again and learned the truth",
+    "a client was told that nothing was done and went",
     "the edge could not ask whether a key was used",
     "a record could not be parsed",
     "a second body under a used key was recorded as a conflict",

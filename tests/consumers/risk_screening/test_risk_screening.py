@@ -63,6 +63,9 @@ def test_a_currency_not_named_takes_the_general_limit() -> None:
 def test_velocity_counts_within_its_window_only() -> None:
     assert codes([1] * 5) == ["ok"] * 4 + [RefusalCode.VELOCITY]
     assert codes([1] * 5, gap_s=20) == ["ok"] * 5
+    # The instant at which a window ends belongs to the next.
+    assert codes([1] * 5, gap_s=15) == ["ok"] * 5
+    assert codes([1] * 5, gap_s=14) == ["ok"] * 4 + [RefusalCode.VELOCITY]
 
 
 def test_a_new_day_begins_at_midnight_utc() -> None:
