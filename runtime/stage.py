@@ -115,6 +115,8 @@ class StageRunner:
         except (DecidedBefore, Defect):
             if self._looked:
                 raise
+            # A repeat, or a twin of this process that has woken: say so, and look after all.
+            log.warning("decided_before", stage=self.stage.name, records=len(delivered))
             messages = await self._decide_once(delivered)
         await self._publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
 

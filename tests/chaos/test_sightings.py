@@ -41,7 +41,7 @@ def test_a_doubt_about_what_had_not_been_taken_yet_does_not() -> None:
 
 def test_stages_are_taken_at_their_word(tmp_path: Path) -> None:
     said = [
-        {"event": "unavailable", "error": "PostgreSQL: UniqueViolationError"},
+        {"event": "unavailable", "error": "an event of the batch was decided before"},
         {"event": "unavailable", "error": "PostgreSQL: DiskFullError"},
         {"event": "unavailable", "error": "no acknowledgement within the deadline"},
         {"event": "commit_failed", "error": "IllegalStateError"},
@@ -54,7 +54,7 @@ def test_stages_are_taken_at_their_word(tmp_path: Path) -> None:
 
     assert from_logs(tmp_path) == {
         Sight.TRIED_AGAIN: 4,
-        Sight.ZOMBIE: 2,
+        Sight.REFUSED: 2,
         Sight.DISK: 1,
         Sight.STALE_OFFSETS: 1,
         Sight.REBALANCE: 1,

@@ -42,6 +42,7 @@ _FINISH_S_MAX: Final = 300.0
 _TOP_UP_PER_S: Final = 100
 _CHECK_S_MAX: Final = 900.0
 _CALM_S: Final = 1.0
+_TRIES_MAX: Final = 3
 _TOLD_EVERY: Final = 10
 _SAID: Final = "supervisor.log"
 _PROOF: Final = "proof.json"
@@ -242,12 +243,16 @@ class Campaign:
 
 
 async def _struck(scene: Scene, fault: Fault) -> str | None:
-    """Strike; why it missed, if it did."""
-    try:
-        await STRIKES[fault.kind](scene, fault)
-    except (StuckError, KafkaError, OSError) as error:
-        return str(error) or type(error).__name__
-    return None
+    """Strike, again if it missed: what it aims at may be away just then. Why it missed for good."""
+    why = None
+    for _ in range(_TRIES_MAX):
+        try:
+            await STRIKES[fault.kind](scene, fault)
+        except (StuckError, KafkaError, OSError) as error:
+            why = str(error) or type(error).__name__
+        else:
+            return None
+    return why
 
 
 def _lost(scene: Scene) -> dict[str, int]:

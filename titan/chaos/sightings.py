@@ -14,7 +14,7 @@ class Sight(StrEnum):
     """Something that happened at least once, or the run has not shown what it is there for."""
 
     DUPLICATE = "duplicate delivery ignored"
-    ZOMBIE = "zombie's write refused"
+    REFUSED = "write refused, for it was decided before"
     UNKNOWN = "unknown publish resolved"
     REBALANCE = "rebalance in the middle of a batch"
     COMMIT = "reply to COMMIT lost"
@@ -30,7 +30,7 @@ class Sight(StrEnum):
     RESUMED = "client went on from its journal"
 
 
-ESSENTIAL: Final = (Sight.DUPLICATE, Sight.ZOMBIE, Sight.UNKNOWN, Sight.REBALANCE, Sight.COMMIT)
+ESSENTIAL: Final = (Sight.DUPLICATE, Sight.REFUSED, Sight.UNKNOWN, Sight.REBALANCE, Sight.COMMIT)
 
 _DECIDED_ON: Final = frozenset({"requested", "resolved", "screened"})
 _KEY_REUSED: Final = "422 idempotency_key_reuse"
@@ -67,8 +67,10 @@ def from_logs(directory: Path) -> dict[Sight, int]:
         match entry:
             case {"event": "unavailable", "error": str(error)}:
                 sights[Sight.TRIED_AGAIN] += 1
-                sights[Sight.ZOMBIE] += "UniqueViolation" in error
+                sights[Sight.REFUSED] += "decided before" in error
                 sights[Sight.DISK] += "DiskFull" in error
+            case {"event": "decided_before"}:
+                sights[Sight.REFUSED] += 1
             case {"event": "commit_failed"}:
                 sights[Sight.STALE_OFFSETS] += 1
             case {"event": "rebalance_waits_for_batch"}:
