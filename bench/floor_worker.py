@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvloop
 from faststream import FastStream
 
+from domain.errors import Defect
 from runtime import limits
 from runtime.app import HEALTH, stage_app
 from runtime.collector import spare_collector
@@ -82,7 +83,7 @@ def handed_on(record: Record, topic: str, value_bytes: int) -> Message:
 
 async def nothing(_fresh: Sequence[Delivered[Any]], _unit: Unit) -> list[Event | None]:
     """Never called: the runner that would call it is emptied."""
-    raise NotImplementedError
+    raise Defect("the empty pipeline decides nothing")
 
 
 def floor_app(name: str, settings: Settings, *, commits: bool) -> FastStream:
