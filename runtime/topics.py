@@ -119,9 +119,11 @@ class TopicMap(_Strict):
             if any(consumer.group == group for consumer in topic.consumers)
         ]
 
-    def tailed_by(self, room: str) -> list[Topic]:
-        """The topics that an edge follows without a group, to keep its cache fresh."""
-        return [topic for topic in self.topics if room in topic.tails]
+    def tailed_by(self, room: str, family: str) -> list[Topic]:
+        """The topics that an edge follows without a group, to know at once what they tell."""
+        return [
+            topic for topic in self.topics if room in topic.tails and topic.name.startswith(family)
+        ]
 
 
 def load_topics(path: Path = TOPICS_FILE) -> TopicMap:

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from producers.handles import routes_change, routes_resolve
 from producers.handles.edge import open_edge
 from producers.handles.models import ClaimBody, PortBody
-from runtime.http.caller import Authenticator
+from runtime.http.authorization import Rules, customer
+from runtime.http.caller import Authenticator, Scope
 from runtime.http.edge import edge_app
 from runtime.http.resources import OpenResources, open_resources
 from runtime.settings import Settings
@@ -17,6 +18,15 @@ _DESCRIPTION: Final = (
     "a-z, 0-9, '.', '_' and '-'; a leading @, capitals and compatible forms are folded. Every path "
     "is also served under /v1."
 )
+
+RULES: Final[Rules] = {
+    ("GET", "/handles/resolve"): customer(Scope.HANDLES_READ),
+    ("POST", "/handles"): customer(Scope.HANDLES_WRITE),
+    ("POST", "/handles/{handle}/port"): customer(Scope.HANDLES_WRITE),
+    ("DELETE", "/handles/{handle}"): customer(Scope.HANDLES_WRITE),
+    ("GET", "/handles/{handle}/history"): customer(Scope.HANDLES_READ),
+    ("GET", "/handles/requests/{request_id}"): customer(Scope.HANDLES_READ),
+}
 
 
 def make_app(
@@ -35,6 +45,7 @@ def make_app(
         resources=resources,
         open_edge=open_edge,
         routers=[routes_resolve.router, routes_change.router],
+        rules=RULES,
         direct={("GET", "/handles/resolve"): routes_resolve.get_handle},
         body_models=[ClaimBody, PortBody],
     )

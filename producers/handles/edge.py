@@ -59,7 +59,7 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[HandlesEdge]:
     lookup = Lookup(load_handles, cached, near, clock=clock)
     tail = Tail(
         lambda: Follower(
-            topic_map().tailed_by(ROOM),
+            topic_map().tailed_by(ROOM, "handle."),
             bootstrap=bootstrap,
             prefix=settings.topic_prefix,
             wait_ms=limits.TAIL_WAIT_MS,

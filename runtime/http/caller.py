@@ -1,61 +1,83 @@
-"""Who calls: the one seam through which every edge learns the client."""
+"""Who calls: the one word for it that every edge shares. Who may do what is in authorization.py."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import Depends
 from starlette.requests import Request
 
-from runtime.http.problem import ProblemError
-from runtime.settings import Settings, is_loopback
+from domain.errors import Defect
 
 DEMO_CLIENT: Final = "demo"
+
+CALLER: Final = "titan.caller"
+"""Where the guard leaves the caller in a request's ASGI scope."""
+
+
+class Kind(StrEnum):
+    """What a caller is; each is let in where a rule names it, and nowhere else."""
+
+    DEMO = "demo"
+    """Anybody on this machine, in the demo profile only: no token, no bucket, no owner's check."""
+    PERSON = "person"
+    """Somebody who signed in; client_id is `user:<uuid>`."""
+    PROGRAM = "program"
+    """A client of the API with scopes; client_id is `client:<id>`."""
+    ADMIN = "admin"
+    """Staff: somebody who signed in and holds roles. Staff is no customer: it does not pay."""
+
+
+class Role(StrEnum):
+    """What staff may do; a rule names the roles it lets in."""
+
+    ADMIN = "admin"
+    ADMIN_READONLY = "admin-readonly"
+    KYC_REVIEWER = "kyc-reviewer"
+    SUPPORT = "support"
+
+
+class Scope(StrEnum):
+    """What a program may do; a rule names the one it needs."""
+
+    PAYMENTS_READ = "payments:read"
+    PAYMENTS_WRITE = "payments:write"
+    ACCOUNTS_READ = "accounts:read"
+    ACCOUNTS_WRITE = "accounts:write"
+    HANDLES_READ = "handles:read"
+    HANDLES_WRITE = "handles:write"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A program that calls the API; it owns its idempotency keys and what it made."""
+    """Who calls the API. `client_id` owns idempotency keys, accounts, handles and payments.
+
+    `payers` are the handles of others that a program may pay from; of its own it always may.
+    """
 
     client_id: str
+    kind: Kind
+    person_id: UUID | None = None
+    session_id: UUID | None = None
+    scopes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    payers: frozenset[str] = frozenset()
 
+
+DEMO: Final = Caller(DEMO_CLIENT, Kind.DEMO)
 
 Authenticator = Callable[[Request], Awaitable[Caller]]
-"""Who sent a request; ProblemError 401 if that cannot be told."""
-
-
-async def demo_authenticator(request: Request) -> Caller:
-    """Everybody on this machine is the demo client; ProblemError 403 to whoever calls from afar.
-
-    The settings bind the demo to loopback, but a server started by hand may have been told to
-    listen elsewhere.
-    """
-    if request.client is None or not is_loopback(request.client.host):
-        raise ProblemError(403, "demo_is_local", "the demo answers callers on its own machine only")
-    return Caller(DEMO_CLIENT)
-
-
-async def container_demo_authenticator(_request: Request) -> Caller:
-    """Everybody is the demo client: the container's ports are published on loopback only."""
-    return Caller(DEMO_CLIENT)
-
-
-def authenticator_for(settings: Settings, given: Authenticator | None) -> Authenticator:
-    """The authenticator to use; ends the process with one line where there may be none."""
-    if given is not None:
-        return given
-    if settings.is_demo:
-        return container_demo_authenticator if settings.demo_in_container else demo_authenticator
-    raise SystemExit(
-        f"titan: the {settings.profile} profile does not start without an authenticator; "
-        "give make_app one, or set TITAN_PROFILE=demo to try Titan on this machine alone"
-    )
+"""Who sent a request; ProblemError 401 if nobody believable, Unavailable if that cannot be told."""
 
 
 async def caller_of(request: Request) -> Caller:
-    """The caller of this request."""
-    authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator(request)
+    """The caller of this request, as its route's rule has let it in."""
+    caller: Caller | None = request.scope.get(CALLER)
+    if caller is None:
+        raise Defect("a public route asks who calls")
+    return caller
 
 
 TheCaller = Annotated[Caller, Depends(caller_of)]

@@ -6,7 +6,7 @@ from http.client import METHOD_NOT_ALLOWED
 from types import MappingProxyType
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from domain.errors import Invalid, Unavailable
+from domain.errors import Defect, Invalid, Unavailable
 from runtime.clock import SystemClock
 from runtime.http import operations
-from runtime.http.caller import Authenticator, authenticator_for
+from runtime.http.authentication import authenticator_for
+from runtime.http.authorization import HOUSE_RULES, Guard, RouteName, Rules, demand_rules
+from runtime.http.caller import Authenticator
 from runtime.http.docs_page import CONTENT_SECURITY_POLICY, docs_html
 from runtime.http.middleware import VERSION_PREFIX, EdgeMiddleware, Endpoint, direct_app
 from runtime.http.openapi import add_models
@@ -27,9 +29,6 @@ from runtime.http.resources import EdgeResources, OpenResources, open_resources
 from runtime.http.scope import DIRECT
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging
-
-RouteName = tuple[str, str]
-"""A route's method and path."""
 
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -87,6 +86,19 @@ def _allowing(routers: Sequence[APIRouter]) -> ErrorHandler:
     return on_status
 
 
+def routes_of(routers: Sequence[APIRouter]) -> set[RouteName]:
+    """Every route of these routers; Defect on one that no rule could be asked for in time."""
+    names: set[RouteName] = set()
+    for route in (route for router in routers for route in router.routes):
+        if not isinstance(route, APIRoute):
+            raise Defect(f"{route}: mount no routers and applications within an edge's router")
+        if route.body_field is not None:
+            # FastAPI would read it before it asks the guard.
+            raise Defect(f"{route.path}: read the body in the route, by runtime/http/body.py")
+        names |= {(method, route.path) for method in route.methods or ()}
+    return names
+
+
 def edge_app(
     name: str,
     *,
@@ -95,6 +107,7 @@ def edge_app(
     settings: Settings,
     open_edge: Callable[[EdgeResources], AbstractAsyncContextManager[object]],
     routers: Sequence[APIRouter],
+    rules: Rules,
     authenticator: Authenticator | None = None,
     resources: OpenResources = open_resources,
     direct: Mapping[RouteName, Endpoint] | None = None,
@@ -102,12 +115,15 @@ def edge_app(
 ) -> FastAPI:
     """An edge's application: its routes, /health, /ready, /metrics and /docs, each under /v1 too.
 
-    `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. Routes
-    named in `direct` skip the router; they are among `routers` too, for the OpenAPI document and
-    for 405. `body_models` are bodies that routes read for themselves. Ends the process with one
-    line where the profile needs an authenticator and has none.
+    `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. `rules`
+    say whom each route lets in; Defect unless every route has one. Routes named in `direct` skip
+    the router; they are among `routers` too, for the OpenAPI document and for 405. `body_models`
+    are bodies that routes read for themselves. Ends the process with one line where the profile
+    needs an authenticator and has none.
     """
     clock = SystemClock()
+    demand_rules(name, rules, routes_of(routers))
+    guard = Guard({**HOUSE_RULES, **rules})
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -136,12 +152,12 @@ def edge_app(
         app.add_exception_handler(kind, on_error)
     app.add_exception_handler(HTTPException, _allowing(every_router))
     app.direct = {
-        name: EdgeMiddleware(direct_app(endpoint), clock=clock)
-        for name, endpoint in (direct or {}).items()
+        route: EdgeMiddleware(direct_app(endpoint, guard, rules[route]), clock=clock)
+        for route, endpoint in (direct or {}).items()
     }
     app.add_middleware(EdgeMiddleware, clock=clock)
     for router in every_router:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(guard)])
 
     @app.get("/docs", include_in_schema=False)
     async def get_docs() -> Response:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime import metrics
 from runtime.clock import Clock
+from runtime.http.authorization import Guard, Rule
 from runtime.http.problem import problem_of, problem_response
 from runtime.http.scope import DIRECT, REQUEST_ID, TRACEPARENT, header_values, keep_headers
 
@@ -91,11 +92,13 @@ class EdgeMiddleware:
             scope["root_path"] = VERSION_PREFIX
 
 
-def direct_app(endpoint: Endpoint) -> ASGIApp:
-    """A route as an application of its own, without the router and its layers."""
+def direct_app(endpoint: Endpoint, guard: Guard, rule: Rule) -> ASGIApp:
+    """A route and its guard as an application of its own, without the router and its layers."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await endpoint(Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        await guard.admit(request, rule)
+        response = await endpoint(request)
         await response(scope, receive, send)
 
     return serve

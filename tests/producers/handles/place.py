@@ -18,7 +18,7 @@ from producers.handles.app import make_app
 from runtime.cache import Cache
 from runtime.clock import Clock
 from runtime.database import Database
-from runtime.http.caller import Caller
+from runtime.http.caller import Caller, Kind
 from runtime.http.page import Cursors
 from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher
@@ -39,7 +39,7 @@ CLIENT_HEADER = "test-client"
 
 async def client_of(request: Request) -> Caller:
     """The client that the test names; demo if it names none."""
-    return Caller(request.headers.get(CLIENT_HEADER, "demo"))
+    return Caller(request.headers.get(CLIENT_HEADER, "demo"), Kind.DEMO)
 
 
 @dataclass

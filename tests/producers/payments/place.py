@@ -17,7 +17,7 @@ from producers.payments.app import make_app
 from projections.payments import read_payment
 from runtime.app import stage_app
 from runtime.database import Database
-from runtime.http.caller import Caller
+from runtime.http.caller import Caller, Kind
 from runtime.publisher import KafkaPublisher, MemoryPublisher
 from runtime.settings import Settings
 from runtime.topics import topic_map
@@ -33,7 +33,7 @@ REQUESTED = PaymentRequested.TOPIC
 
 async def client_of(request: Request) -> Caller:
     """The client that the test names; demo if it names none."""
-    return Caller(request.headers.get("test-client", "demo"))
+    return Caller(request.headers.get("test-client", "demo"), Kind.DEMO)
 
 
 @dataclass

@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response
 from domain.errors import Defect, Invalid, Unavailable, Unknown
 from runtime import limits
 from runtime.clock import Clock, SystemClock
-from runtime.http.caller import Caller, TheCaller
+from runtime.http.authorization import Rules, customer, public
+from runtime.http.caller import Caller, Kind, Scope, TheCaller
 from runtime.http.edge import edge_app
 from runtime.http.operations import Check
 from runtime.http.problem import ProblemError
@@ -31,6 +32,14 @@ ERRORS: dict[str, Exception] = {
     "unknown": Unknown("canary"),
     "defect": Defect("canary"),
     "other": KeyError("canary"),
+}
+
+RULES: Rules = {
+    ("GET", "/echo"): public(),
+    ("POST", "/echo"): public(),
+    ("GET", "/fail"): public(),
+    ("GET", "/fail-at-once"): public(),
+    ("GET", "/whose"): customer(Scope.PAYMENTS_READ),
 }
 
 
@@ -79,6 +88,7 @@ def app_with(*checks: Check, settings: Settings | None = None, **options: Any) -
         settings=settings or Settings(),
         open_edge=open_edge,
         routers=[router],
+        rules=RULES,
         resources=resources,
         direct={("GET", "/fail-at-once"): fail},
         **options,
@@ -250,7 +260,7 @@ async def test_an_authenticator_says_who_calls() -> None:
     async def by_header(request: Request) -> Caller:
         if "x-client" not in request.headers:
             raise ProblemError(401, "unauthenticated", "say who you are")
-        return Caller(request.headers["x-client"])
+        return Caller(request.headers["x-client"], Kind.DEMO)
 
     app = app_with(settings=Settings(profile=Profile.PRODUCTION), authenticator=by_header)
 
