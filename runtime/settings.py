@@ -66,11 +66,22 @@ class Settings(BaseSettings):
     )
     handles_port: int = Field(8001, ge=0, le=65535, description="port of Handle Resolution")
     payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
+    auth_port: int = Field(8003, ge=0, le=65535, description="port of Auth")
     handles_url: str | None = Field(
         None, description="where commands find Handle Resolution; unset: bind_host and its port"
     )
     payments_url: str | None = Field(
         None, description="where commands find the Payment Router; unset: bind_host and its port"
+    )
+    token_issuer: str = Field(
+        "urn:titan:auth",
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="who signs access tokens: their `iss`, compared letter by letter",
+    )
+    jwks_url: str | None = Field(
+        None,
+        description="where edges read the public keys of access tokens (the auth edge's "
+        "/.well-known/jwks.json); unset: in the demo at bind_host and auth_port",
     )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="port of a stage process's /metrics and /health; 0: none"
@@ -118,6 +129,13 @@ class Settings(BaseSettings):
     def is_demo(self) -> bool:
         """Whether this is one machine of one person, without credentials."""
         return self.profile is not Profile.PRODUCTION
+
+    @property
+    def token_keys_url(self) -> str | None:
+        """Where the keys of access tokens are published; None if nobody said."""
+        if self.jwks_url is not None or not self.is_demo:
+            return self.jwks_url
+        return f"http://{self.bind_host}:{self.auth_port}/.well-known/jwks.json"
 
     @property
     def idempotency_key_required(self) -> bool:
