@@ -57,11 +57,20 @@ PUBLISH_SECONDS: Final = Histogram(
 PUBLISH_UNKNOWN: Final = Counter(
     "titan_publish_unknown", "Publishes whose outcome is not known", ["role"]
 )
+OUTBOX_PUBLISHED: Final = Counter(
+    "titan_outbox_published", "Records that the relay has published from the outbox"
+)
+OUTBOX_AGE_SECONDS: Final = Gauge(
+    "titan_outbox_age_seconds", "Age of the oldest record that waits in the outbox; 0: none waits"
+)
 CACHE_LOOKUPS: Final = Counter(
     "titan_cache_lookups", "Look-ups by result: hit, negative, miss, down", ["cache", "result"]
 )
 HTTP_SECONDS: Final = Histogram(
     "titan_http_seconds", "From request to answer", ["route", "status"], buckets=_LATENCY_S
+)
+VAULT_WORN_KEYS: Final = Counter(
+    "titan_vault_worn_keys", "Data keys whose messages reached the alarm and got a successor"
 )
 EVENT_LOOP_LAG_SECONDS: Final = Gauge(
     "titan_event_loop_lag_seconds", "How late the event loop woke a sleeper; heartbeats share it"
