@@ -26,9 +26,9 @@ OnEvents = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 class Tail:
-    """Hands on every event from the present end of some topics, whatever happens to the broker.
+    """Hands on every event from where its follower begins, whatever happens to the broker.
 
-    `on_start` is told each time the tail takes a place without knowing what came before it.
+    `on_start` is told each time the tail takes that place anew, without knowing what came between.
     """
 
     def __init__(
@@ -46,12 +46,29 @@ class Tail:
         self._fresh_until_s = 0.0
         self._handling = False
         self._moved = asyncio.Event()
+        self._proven = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def is_fresh(self) -> bool:
         """Whether all that was in the topics TAIL_FRESH_S_MAX ago has been handled."""
         return self._clock.monotonic_s() < self._fresh_until_s
+
+    @property
+    def has_started(self) -> bool:
+        """Whether `start` was called."""
+        return self._task is not None
+
+    async def fresh_within(self, wait_s: float) -> bool:
+        """Whether it is fresh, or becomes so within the wait."""
+        if self.is_fresh:
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while not self.is_fresh:
+                    self._proven.clear()
+                    await self._proven.wait()
+        return self.is_fresh
 
     def start(self) -> None:
         """Begin; a broker that is down is tried again until it answers."""
@@ -112,3 +129,4 @@ class Tail:
             self._moved.clear()
             await self._moved.wait()
         self._fresh_until_s = asked_s + limits.TAIL_FRESH_S_MAX
+        self._proven.set()

@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import Defect, Invalid, Unavailable
-from runtime.clock import SystemClock
+from runtime.clock import Clock, SystemClock
 from runtime.http import operations
-from runtime.http.authentication import authenticator_for
+from runtime.http.authentication import Verifier, authenticator_for, demand_authenticator
 from runtime.http.authorization import HOUSE_RULES, Guard, RouteName, Rules, demand_rules
 from runtime.http.caller import Authenticator
 from runtime.http.docs_page import CONTENT_SECURITY_POLICY, docs_html
@@ -29,6 +29,12 @@ from runtime.http.resources import EdgeResources, OpenResources, open_resources
 from runtime.http.scope import DIRECT
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging
+
+OpenEdge = Callable[[EdgeResources], AbstractAsyncContextManager[Any]]
+"""Wires what an edge's routes work with."""
+
+VerifierOf = Callable[[Any], Verifier]
+"""The verifier of tokens in what `OpenEdge` gave, at an edge that knows the keys itself."""
 
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -99,16 +105,48 @@ def routes_of(routers: Sequence[APIRouter]) -> set[RouteName]:
     return names
 
 
+def _lifespan(
+    name: str,
+    settings: Settings,
+    *,
+    clock: Clock,
+    open_edge: OpenEdge,
+    authenticator: Authenticator | None,
+    verifier_of: VerifierOf | None,
+    resources: OpenResources,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configure_logging(settings)
+        async with (
+            resources(name, settings, clock) as opened,
+            open_edge(opened) as edge,
+            authenticator_for(
+                name,
+                settings,
+                clock=clock,
+                given=authenticator,
+                verifier=None if verifier_of is None else verifier_of(edge),
+            ) as app.state.authenticator,
+        ):
+            app.state.resources = opened
+            app.state.edge = edge
+            yield
+
+    return lifespan
+
+
 def edge_app(
     name: str,
     *,
     title: str,
     description: str,
     settings: Settings,
-    open_edge: Callable[[EdgeResources], AbstractAsyncContextManager[object]],
+    open_edge: OpenEdge,
     routers: Sequence[APIRouter],
     rules: Rules,
     authenticator: Authenticator | None = None,
+    verifier_of: VerifierOf | None = None,
     resources: OpenResources = open_resources,
     direct: Mapping[RouteName, Endpoint] | None = None,
     body_models: Sequence[type[BaseModel]] = (),
@@ -122,22 +160,24 @@ def edge_app(
     needs an authenticator and has none.
     """
     clock = SystemClock()
+    if verifier_of is None:
+        demand_authenticator(settings, authenticator)
     demand_rules(name, rules, routes_of(routers))
     guard = Guard({**HOUSE_RULES, **rules})
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        configure_logging(settings)
-        async with resources(name, settings, clock) as opened, open_edge(opened) as edge:
-            app.state.resources = opened
-            app.state.edge = edge
-            yield
 
     app = EdgeApp(
         title=title,
         description=description,
         version="1",
-        lifespan=lifespan,
+        lifespan=_lifespan(
+            name,
+            settings,
+            clock=clock,
+            open_edge=open_edge,
+            authenticator=authenticator,
+            verifier_of=verifier_of,
+            resources=resources,
+        ),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -146,7 +186,6 @@ def edge_app(
         responses=_PROBLEM_RESPONSE,
     )
     app.body_models = body_models
-    app.state.authenticator = authenticator_for(settings, authenticator)
     every_router = [*routers, operations.router]
     for kind in (ProblemError, Invalid, Unavailable, RequestValidationError):
         app.add_exception_handler(kind, on_error)

@@ -232,7 +232,8 @@ async def test_metrics_name_routes_and_never_paths() -> None:
 
 
 async def test_in_the_demo_everybody_is_the_demo_client() -> None:
-    answer = await call(app_with(), "GET", "/whose")
+    async with running(app_with()) as app:
+        answer = await call(app, "GET", "/whose")
 
     assert answer.document == {"client": "demo"}
 
@@ -241,7 +242,8 @@ async def test_in_the_demo_everybody_is_the_demo_client() -> None:
     ("host", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("::", 403)]
 )
 async def test_the_demo_answers_callers_on_its_own_machine_only(host: str, status: int) -> None:
-    answer = await call(app_with(), "GET", "/whose", client_host=host)
+    async with running(app_with()) as app:
+        answer = await call(app, "GET", "/whose", client_host=host)
 
     assert answer.status == status
 
@@ -262,10 +264,10 @@ async def test_an_authenticator_says_who_calls() -> None:
             raise ProblemError(401, "unauthenticated", "say who you are")
         return Caller(request.headers["x-client"], Kind.DEMO)
 
-    app = app_with(settings=Settings(profile=Profile.PRODUCTION), authenticator=by_header)
-
-    known = await call(app, "GET", "/whose", headers=[("x-client", "shop")])
-    unknown = await call(app, "GET", "/whose")
+    built = app_with(settings=Settings(profile=Profile.PRODUCTION), authenticator=by_header)
+    async with running(built) as app:
+        known = await call(app, "GET", "/whose", headers=[("x-client", "shop")])
+        unknown = await call(app, "GET", "/whose")
 
     assert known.document == {"client": "shop"}
     assert (unknown.status, unknown.code) == (401, "unauthenticated")
