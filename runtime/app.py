@@ -40,7 +40,7 @@ from runtime.telemetry import configure_logging
 from runtime.topics import group_of, topic_map
 from runtime.tracing import start_tracing
 from runtime.unit import PostgresUnits
-from runtime.vault import Vault, load_vault
+from runtime.vault import Vault, connect_vault
 from runtime.vigil import Vigil, until_deserted
 
 log = structlog.get_logger()
@@ -193,6 +193,7 @@ class StageResources:
         self._publisher: KafkaPublisher | None = None
         self._watch: asyncio.Task[None] | None = None
         self._instance: InstanceLock | None = None
+        self._vault: Vault | None = None
         self._stop_tracing: Callable[[], None] | None = None
 
     async def open(self, build: Callable[[Resources], Stage]) -> StageRunner:
@@ -204,7 +205,8 @@ class StageResources:
         if settings.postgres_dsn is None:
             raise Defect("set TITAN_POSTGRES_DSN, or start everything with `titan up`")
         dsn = settings.postgres_dsn.get_secret_value()
-        stage = build(Resources(settings, self._clock, load_vault(settings)))
+        self._vault = await connect_vault(settings, name=group_of(self._name), clock=self._clock)
+        stage = build(Resources(settings, self._clock, self._vault))
         if (instance := _instance(settings, stage.group)) is not None:
             name = settings.topic_prefix + instance
             self._instance = await InstanceLock.take(dsn, name, self._clock)
@@ -250,6 +252,8 @@ class StageResources:
             await self._publisher.stop()
         if self._database is not None:
             await self._database.close()
+        if self._vault is not None:
+            await self._vault.close()
         if self._instance is not None:
             await self._instance.release()
         if self._stop_tracing is not None:

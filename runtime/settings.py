@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "TITAN_"
 
+PASSWORD_COST_MIN: Final = 12
+"""bcrypt's cost below which a stolen table of hashes is too cheap to try."""
+
 CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """Files that Docker and Podman put into every container."""
 
@@ -26,6 +29,17 @@ class Profile(StrEnum):
     """Refuses to start without an authenticator and outside the pinned settings."""
     TEST = "test"
     """The demo, and its processes may be told to die: for the crash matrix only."""
+
+
+class KeyProviderName(StrEnum):
+    """Who holds the keys that wrap people's data keys."""
+
+    FILE = "file"
+    """Files on this machine: for the demo."""
+    ENVIRONMENT = "environment"
+    """The variable TITAN_KEKS."""
+    AWS_KMS = "aws-kms"
+    """AWS Key Management Service; its credentials come as AWS has them."""
 
 
 class Settings(BaseSettings):
@@ -67,6 +81,7 @@ class Settings(BaseSettings):
     handles_port: int = Field(8001, ge=0, le=65535, description="port of Handle Resolution")
     payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
     auth_port: int = Field(8003, ge=0, le=65535, description="port of Auth")
+    users_port: int = Field(8004, ge=0, le=65535, description="port of Users")
     handles_url: str | None = Field(
         None, description="where commands find Handle Resolution; unset: bind_host and its port"
     )
@@ -82,6 +97,12 @@ class Settings(BaseSettings):
         None,
         description="where edges read the public keys of access tokens (the auth edge's "
         "/.well-known/jwks.json); unset: in the demo at bind_host and auth_port",
+    )
+    password_cost: int = Field(
+        12, ge=4, le=15, description="bcrypt's cost; each step doubles the time; production: >= 12"
+    )
+    password_threads: int = Field(
+        1, ge=1, le=64, description="passwords that one process of Auth hashes at once"
     )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="port of a stage process's /metrics and /health; 0: none"
@@ -104,7 +125,36 @@ class Settings(BaseSettings):
     )
     vault_key: SecretStr | None = Field(
         None,
-        description="base64 of 32 bytes, seals text in topics; the demo makes one under .titan/",
+        description="base64 of 32 bytes, seals texts of no person; older keys follow after commas; "
+        "the demo makes one under .titan/",
+    )
+    index_key: SecretStr | None = Field(
+        None,
+        description="base64 of 32 bytes, the root of all blind indexes; never changes; unset: "
+        "derived from the oldest key of TITAN_VAULT_KEY",
+    )
+    key_provider: KeyProviderName = Field(
+        KeyProviderName.FILE,
+        description="who wraps people's data keys: file (demo), environment or aws-kms",
+    )
+    key_directory: Path | None = Field(
+        None, description="of the provider file; unset: keys/ in the data directory"
+    )
+    keks: SecretStr | None = Field(
+        None, description="of the provider environment: NAME:BASE64 of 32 bytes,... the newest last"
+    )
+    kms_endpoint_url: str | None = Field(
+        None, description="of the provider aws-kms, where it is not AWS's own"
+    )
+    kms_region: str = Field("us-east-1", description="of the provider aws-kms")
+
+    documents_bucket: str | None = Field(
+        None,
+        description="S3 bucket for people's documents; its credentials come as AWS has them; "
+        "unset: documents/ in the data directory",
+    )
+    documents_endpoint_url: str | None = Field(
+        None, description="of the bucket, where it is not AWS's own"
     )
 
     crash_directory: Path | None = Field(
@@ -151,6 +201,12 @@ class Settings(BaseSettings):
                 "TITAN_CRASH_DIRECTORY lets a test kill this process: unset it, or set "
                 "TITAN_PROFILE=test where no money is real"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _passwords_are_dear(self) -> Self:
+        if not self.is_demo and self.password_cost < PASSWORD_COST_MIN:
+            raise ValueError(f"TITAN_PASSWORD_COST is at least {PASSWORD_COST_MIN} in production")
         return self
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from runtime.http.page import Cursors
 from runtime.publisher import KafkaPublisher, Publisher
 from runtime.selfcheck import demand_fit, setting_findings
 from runtime.settings import Settings
-from runtime.vault import Vault, load_vault
+from runtime.vault import Vault, connect_vault
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ async def open_resources(
         )
     _demand_fit(name, settings)
     arm(settings)
-    vault = load_vault(settings)
+    vault = await connect_vault(settings, name=name, clock=clock)
     database = await Database.connect(dsn.get_secret_value(), name=name)
     cache = Cache.at(
         settings.redis_url.get_secret_value() if settings.redis_url else None,
@@ -91,6 +91,7 @@ async def open_resources(
         await publisher.stop()
         await cache.close()
         await database.close()
+        await vault.close()
 
 
 def _demand_fit(name: str, settings: Settings) -> None:

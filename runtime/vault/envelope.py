@@ -1,0 +1,73 @@
+"""The envelope of a sealed text: `version | kek_id | key_id | nonce | ciphertext | tag`.
+
+version  1 byte: 2. Version 1 (`1 | nonce | ciphertext | tag`) is still read, see house.py.
+kek_id   4 bytes: the number of the key-encryption key that wrapped the data key when the text was
+         sealed. 0 is the house's own key, which nothing wraps. It is told, never relied upon: a
+         data key that was wrapped anew since opens the text all the same.
+key_id   16 bytes: the data key.
+nonce    12 random bytes, a tag of 16 (NIST SP 800-38D).
+
+Raw it is bytes; in events and JSON it is URL-safe base64 with its padding.
+"""
+
+import base64
+from struct import Struct
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from domain.errors import Invalid
+
+VERSION: Final = 2
+NONCE_BYTES: Final = 12
+TAG_BYTES: Final = 16
+KEY_BYTES: Final = 32
+"""AES-256."""
+
+HOUSE_KEK_ID: Final = 0
+"""Stands in the envelope where no key-encryption key wraps the data key."""
+
+_HEADER: Final = Struct(">BI16s")
+HEADER_BYTES: Final = _HEADER.size
+SEALED_FROM: Final = HEADER_BYTES + NONCE_BYTES
+"""Where the ciphertext begins."""
+_ENVELOPE_BYTES_MIN: Final = SEALED_FROM + TAG_BYTES
+
+
+class Header(NamedTuple):
+    """What an envelope says of its key."""
+
+    kek_id: int
+    key_id: UUID
+
+
+def does_not_open() -> Invalid:
+    """The one answer to whatever is wrong with a sealed text: it tells nobody what it was."""
+    return Invalid("sealed_text", "the sealed text does not open")
+
+
+def pack_header(kek_id: int, key_id: UUID) -> bytes:
+    """The first bytes of every envelope that this data key seals."""
+    return _HEADER.pack(VERSION, kek_id, key_id.bytes)
+
+
+def read_header(envelope: bytes) -> Header:
+    """The header of an envelope; Invalid `sealed_text` if it is none of this version."""
+    if len(envelope) < _ENVELOPE_BYTES_MIN:
+        raise does_not_open()
+    version, kek_id, key_id = _HEADER.unpack_from(envelope)
+    if version != VERSION:
+        raise does_not_open()
+    return Header(kek_id, UUID(bytes=key_id))
+
+
+def to_text(envelope: bytes) -> str:
+    """The envelope as events and JSON carry it."""
+    return base64.urlsafe_b64encode(envelope).decode("ascii")
+
+
+def to_bytes(sealed: str) -> bytes:
+    """The envelope in such a text; Invalid `sealed_text` if it is none."""
+    try:
+        return base64.b64decode(sealed.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        raise does_not_open() from None
