@@ -38,6 +38,12 @@ class PaymentRequested(PaymentEvent):
     fingerprint: Fingerprint
     is_key_unproven: bool = False
     """The edge could not ask whether the key was used before: neither cache nor database was up."""
+    payer_client_id: ClientId | None = None
+    """Whose the payer's handle has to be: the client's own, or of one who lets it pay from there.
+
+    None: nobody answers for the payer (the demo, and before there were people). Such a payment
+    takes from no person and no program.
+    """
 
     @property
     def key(self) -> str:

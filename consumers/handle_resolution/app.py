@@ -5,7 +5,11 @@ from functools import partial
 from faststream import FastStream
 
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import PostgresAcceptances, PostgresDirectory
+from consumers.handle_resolution.store import (
+    PostgresAcceptances,
+    PostgresDirectory,
+    PostgresGrants,
+)
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
@@ -15,7 +19,10 @@ def build(_resources: Resources) -> Stage:
     return Stage(
         "handle_resolution",
         partial(
-            on_payments_requested, directory=PostgresDirectory(), acceptances=PostgresAcceptances()
+            on_payments_requested,
+            directory=PostgresDirectory(),
+            acceptances=PostgresAcceptances(),
+            grants=PostgresGrants(),
         ),
         on_conflict=on_payment_conflicted,
     )

@@ -1,9 +1,9 @@
 """Which accounts a payment is between, or why there are none."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.directory import HandleEntry
 from domain.payment import RefusalCode
@@ -11,6 +11,9 @@ from schemas.payment import PaymentConflicted, PaymentRefused, PaymentRequested,
 
 _INBOX_LOOKBACK: Final = timedelta(days=1)
 """The inbox finds the first try of a retry that is dated up to so much later (runtime/inbox.py)."""
+
+_OWN_WORD_ONLY: Final = ("user:", "client:")
+"""How the client ids of people and programs begin: a payment from one names who answers for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,24 @@ class Acceptance:
     fingerprint: str
 
 
+class Grant(NamedTuple):
+    """That a client may pay from a handle, as its owner has allowed."""
+
+    client_id: str
+    handle: str
+    owner_client_id: str
+
+
 def decide(
     event: PaymentRequested,
     directory: Mapping[str, HandleEntry],
     first: Acceptance | None = None,
+    grants: Collection[Grant] = frozenset(),
 ) -> PaymentResolved | PaymentRefused | PaymentConflicted | None:
     """Resolve both handles; the first reason found refuses. A released handle names nobody.
 
+    A payer's handle that the client may not pay from is refused like one that names nobody: the
+    answer does not tell whose it is.
     `first` is how a payment of an unproven key came in, if it is known. Long ago means that it
     was decided then: None for the same body, and another body is a conflict.
     """
@@ -35,11 +49,12 @@ def decide(
         return None if event.fingerprint == first.fingerprint else conflict_of(event)
     payer_entry = directory.get(event.from_handle)
     payee_entry = directory.get(event.to_handle)
-    if payer_entry is None or payer_entry.target is None:
+    payer = payer_entry.target if payer_entry and _may_pay(event, payer_entry, grants) else None
+    payee = payee_entry.target if payee_entry else None
+    if payer_entry is None or payer is None:
         return _refused(event, RefusalCode.UNKNOWN_PAYER)
-    if payee_entry is None or payee_entry.target is None:
+    if payee_entry is None or payee is None:
         return _refused(event, RefusalCode.UNKNOWN_PAYEE)
-    payer, payee = payer_entry.target, payee_entry.target
     if payer.account_id == payee.account_id:
         return _refused(event, RefusalCode.SAME_ACCOUNT)
     if not payer.currency == payee.currency == event.currency:
@@ -55,6 +70,22 @@ def decide(
         currency=event.currency,
         payment_type=event.payment_type,
     )
+
+
+def grant_wanted(event: PaymentRequested) -> Grant | None:
+    """The grant without which the payment is not the client's to ask for; None if it needs none."""
+    if event.payer_client_id is None or event.payer_client_id == event.client_id:
+        return None
+    return Grant(event.client_id, event.from_handle, event.payer_client_id)
+
+
+def _may_pay(event: PaymentRequested, payer: HandleEntry, grants: Collection[Grant]) -> bool:
+    if event.payer_client_id is None:
+        return not payer.client_id.startswith(_OWN_WORD_ONLY)
+    if payer.client_id != event.payer_client_id:
+        return False
+    wanted = grant_wanted(event)
+    return wanted is None or wanted in grants
 
 
 def conflict_of(event: PaymentRequested) -> PaymentConflicted:

@@ -5,8 +5,8 @@ payment.requested -> payment.resolved | payment.refused | payment.conflicted
 
 from collections.abc import Sequence
 
-from consumers.handle_resolution.decide import conflict_of, decide
-from consumers.handle_resolution.ports import Acceptances, Directory
+from consumers.handle_resolution.decide import conflict_of, decide, grant_wanted
+from consumers.handle_resolution.ports import Acceptances, Directory, Grants
 from runtime.unit import Unit
 from schemas.event import Delivered
 from schemas.payment import PaymentConflicted, PaymentRefused, PaymentRequested, PaymentResolved
@@ -18,15 +18,24 @@ async def on_payments_requested(
     *,
     directory: Directory,
     acceptances: Acceptances,
+    grants: Grants,
 ) -> list[PaymentResolved | PaymentRefused | PaymentConflicted | None]:
-    """Resolve a batch with one look into the directory; of unproven keys ask who came first."""
+    """Resolve a batch with one look into the directory.
+
+    Asked only where some payment needs it: who came first under an unproven key, and whether the
+    owner of a handle lets a program pay from it.
+    """
     handles = {
         handle for item in fresh for handle in (item.event.from_handle, item.event.to_handle)
     }
     entries = await directory.read(unit, handles)
     unproven = [item.event.payment_id for item in fresh if item.event.is_key_unproven]
     first = await acceptances.read(unit, unproven) if unproven else {}
-    return [decide(item.event, entries, first.get(item.event.payment_id)) for item in fresh]
+    wanted = {grant for item in fresh if (grant := grant_wanted(item.event)) is not None}
+    granted = await grants.read(unit, wanted) if wanted else frozenset()
+    return [
+        decide(item.event, entries, first.get(item.event.payment_id), granted) for item in fresh
+    ]
 
 
 def on_payment_conflicted(item: Delivered[PaymentRequested]) -> PaymentConflicted:

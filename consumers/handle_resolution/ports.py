@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 from uuid import UUID
 
-from consumers.handle_resolution.decide import Acceptance
+from consumers.handle_resolution.decide import Acceptance, Grant
 from domain.directory import HandleEntry
 from runtime.unit import Unit
 
@@ -22,4 +22,12 @@ class Acceptances(Protocol):
 
     async def read(self, unit: Unit, payment_ids: Collection[UUID]) -> Mapping[UUID, Acceptance]:
         """How these came in the first time; those not seen yet are absent."""
+        ...
+
+
+class Grants(Protocol):
+    """What owners of handles have allowed to programs."""
+
+    async def read(self, unit: Unit, wanted: Collection[Grant]) -> frozenset[Grant]:
+        """Those of the wanted that stand."""
         ...

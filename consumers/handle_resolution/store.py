@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from consumers.handle_resolution.decide import Acceptance
+from consumers.handle_resolution.decide import Acceptance, Grant
 from domain.directory import HandleEntry
+from projections import payer_grants
 from projections.directory import read_handles
 from projections.payments import first_acceptances
 from runtime.unit import MemoryUnit, PostgresUnit, Unit
@@ -60,3 +61,29 @@ class MemoryAcceptances:
         assert isinstance(unit, MemoryUnit)
         known = self._acceptances
         return {id_: known[id_] for id_ in payment_ids if id_ in known}
+
+
+class PostgresGrants:
+    """The table of what owners of handles have allowed."""
+
+    async def read(self, unit: Unit, wanted: Collection[Grant]) -> frozenset[Grant]:
+        """One query for the batch."""
+        assert isinstance(unit, PostgresUnit)
+        standing = await payer_grants.standing(unit.connection, wanted)
+        return frozenset(Grant(*grant) for grant in standing)
+
+
+class MemoryGrants:
+    """Grants in memory; `put` is what an owner would have allowed."""
+
+    def __init__(self) -> None:
+        self._grants: set[Grant] = set()
+
+    def put(self, grant: Grant) -> None:
+        """Let a grant stand."""
+        self._grants.add(grant)
+
+    async def read(self, unit: Unit, wanted: Collection[Grant]) -> frozenset[Grant]:
+        """Those of the wanted that stand."""
+        assert isinstance(unit, MemoryUnit)
+        return frozenset(grant for grant in wanted if grant in self._grants)

@@ -1,13 +1,14 @@
 """Letting payments in, many at a time: requests that arrive together share every round trip.
 
-For each: is its key known (cache, else projection)? If not, publish it with acks=all, then
-remember it. Nothing is written to a database. A request that goes away does not stop its payment:
-the work belongs to the batch, not to the request.
+For each: is its key known (cache, else projection)? If not, and if the payer's handle is the
+caller's to pay from, publish it with acks=all, then remember it. Nothing is written to a database.
+A request that goes away does not stop its payment: the work belongs to the batch, not to the
+request.
 """
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,7 @@ import structlog
 
 from domain.errors import Unavailable, Unknown
 from producers.payments.decide import Candidate, Known, Verdict, message_of, verdict_of
+from producers.payments.payers import Payers
 from producers.payments.quick import QuickAnswers
 from projections.payments import accepted_many
 from runtime import limits
@@ -88,12 +90,14 @@ class Acceptor:
         publisher: Publisher,
         quick: QuickAnswers,
         known: KnownPayments,
+        payers: Payers,
         vault: Vault,
         clock: Clock,
     ) -> None:
         self._publisher = publisher
         self._quick = quick
         self._known = known
+        self._payers = payers
         self._vault = vault
         self._clock = clock
         self._open: dict[UUID, _Entry] = {}
@@ -193,11 +197,33 @@ class Acceptor:
                 fresh.append((candidate, now if seen is None else seen.accepted_at))
             else:
                 verdicts[candidate.payment_id] = verdict
+        owners: dict[UUID, str] = {}
+        if any(candidate.is_payer_checked for candidate, _ in fresh):
+            owners, refused = await self._owners([candidate for candidate, _ in fresh])
+            verdicts.update(refused)
+            fresh = [each for each in fresh if each[0].payment_id not in refused]
         if fresh:
             waited_s = self._clock.monotonic_s() - min(entry.arrived_s for entry in entries)
-            verdict = await self._publish(fresh, unproven, limits.EDGE_PUBLISH_S_MAX - waited_s)
+            deadline_s = limits.EDGE_PUBLISH_S_MAX - waited_s
+            verdict = await self._publish(fresh, unproven, owners, deadline_s)
             verdicts.update((candidate.payment_id, verdict) for candidate, _ in fresh)
         return [verdicts[candidate.payment_id] for candidate in candidates]
+
+    async def _owners(
+        self, fresh: Sequence[Candidate]
+    ) -> tuple[dict[UUID, str], dict[UUID, Verdict]]:
+        """Whose handle each is to pay from; and the verdicts on those that may not go on."""
+        checked = [candidate for candidate in fresh if candidate.is_payer_checked]
+        found = await self._payers.owners(checked)
+        owners = {payment_id: owner for payment_id, owner in found.items() if owner is not None}
+        refused = {
+            payment_id: Verdict.UNAVAILABLE if payment_id in found else Verdict.STRANGER
+            for candidate in checked
+            if (payment_id := candidate.payment_id) not in owners
+        }
+        if refused:
+            await self._quick.release(list(refused))
+        return owners, refused
 
     async def _find(
         self, candidates: Sequence[Candidate], now: datetime
@@ -225,6 +251,7 @@ class Acceptor:
         self,
         fresh: Sequence[tuple[Candidate, datetime]],
         unproven: frozenset[UUID],
+        owners: Mapping[UUID, str],
         deadline_s: float,
     ) -> Verdict:
         now = self._clock.now()
@@ -235,6 +262,7 @@ class Acceptor:
                 now=now,
                 vault=self._vault,
                 is_key_unproven=candidate.payment_id in unproven,
+                payer_client_id=owners.get(candidate.payment_id),
             )
             for candidate, accepted_at in fresh
         ]

@@ -46,6 +46,8 @@ def problem_of_verdict(verdict: Verdict) -> ProblemError | None:
             return None
         case Verdict.REUSED:
             return key_reused()
+        case Verdict.STRANGER:
+            return ProblemError(404, "payer_not_found", "you have no such handle to pay from")
         case Verdict.UNKNOWN:
             return unknown_problem()
         case Verdict.UNAVAILABLE:

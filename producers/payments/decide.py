@@ -13,6 +13,7 @@ from domain.money import is_currency
 from domain.payment import AVAILABLE_RAILS, PaymentType, payment_id_of
 from producers.payments.models import PaymentBody
 from runtime import limits
+from runtime.http.caller import Caller, Kind
 from runtime.http.problem import Fault, ProblemError
 from runtime.vault import Vault
 from schemas.payment import PaymentRequested
@@ -38,6 +39,8 @@ class Verdict(Enum):
     """The key names a payment with another body; nothing was published."""
     UNKNOWN = "unknown"
     """No acknowledgement came in time: it may be in the log."""
+    STRANGER = "stranger"
+    """The payer's handle is not the client's to pay from; nothing was published."""
     UNAVAILABLE = "unavailable"
     """Certainly not in the log."""
 
@@ -46,7 +49,8 @@ class Verdict(Enum):
 class Candidate:
     """A payment that was understood and waits to be accepted.
 
-    `is_fresh` says that its key was made for it, so that nobody can have used it before.
+    `is_fresh` says that its key was made for it, so that nobody can have used it before;
+    `is_payer_checked` that the payer's handle has to be the client's to pay from.
     """
 
     payment_id: UUID
@@ -60,6 +64,7 @@ class Candidate:
     payment_type: PaymentType
     description: str | None
     traceparent: str | None
+    is_payer_checked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def payment_id_for(client_id: str, key: str) -> UUID:
 def candidate_of(
     body: PaymentBody,
     *,
-    client_id: str,
+    caller: Caller,
     key: str,
     is_fresh: bool,
     fingerprint: str,
@@ -102,8 +107,8 @@ def candidate_of(
         first = faults[0]
         raise ProblemError(422, first.code or "invalid_body", first.message, faults=faults)
     return Candidate(
-        payment_id=payment_id_for(client_id, key),
-        client_id=client_id,
+        payment_id=payment_id_for(caller.client_id, key),
+        client_id=caller.client_id,
         fingerprint=fingerprint,
         is_fresh=is_fresh,
         from_handle=from_handle,
@@ -113,6 +118,7 @@ def candidate_of(
         payment_type=body.payment_type,
         description=description,
         traceparent=traceparent,
+        is_payer_checked=caller.kind is not Kind.DEMO,
     )
 
 
@@ -135,8 +141,12 @@ def message_of(
     now: datetime,
     vault: Vault,
     is_key_unproven: bool = False,
+    payer_client_id: str | None = None,
 ) -> Message:
-    """The payment.requested record: the same body under the same key gives the same event id."""
+    """The payment.requested record: the same body under the same key gives the same event id.
+
+    `payer_client_id` is whose the payer's handle has to be when the payment is resolved.
+    """
     description = candidate.description
     event = PaymentRequested(
         payment_id=candidate.payment_id,
@@ -152,6 +162,7 @@ def message_of(
         else vault.seal(description, DESCRIPTION_PURPOSE),
         fingerprint=candidate.fingerprint,
         is_key_unproven=is_key_unproven,
+        payer_client_id=payer_client_id,
     )
     envelope = first_envelope(
         event_id=uuid5(candidate.payment_id, candidate.fingerprint),

@@ -15,6 +15,7 @@ from domain.payment import State
 from ledger_adapter.ports import LedgerReader
 from ledger_adapter.postgres import PostgresLedgerReader
 from producers.payments.accept import Acceptor, KnownPayments
+from producers.payments.payers import Payers
 from producers.payments.quick import QuickAccounts, QuickAnswers
 from projections import accounts, payments
 from projections.accounts import AccountProfile, read_accounts
@@ -88,6 +89,7 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[PaymentsEdge]:
         publisher=resources.publisher,
         quick=quick,
         known=KnownPayments(database, clock),
+        payers=Payers(database, clock),
         vault=resources.vault,
         clock=clock,
     )

@@ -32,7 +32,7 @@ from producers.payments.models import (
 )
 from runtime import limits
 from runtime.http.body import canonical_json, fingerprint_of, read_json
-from runtime.http.caller import caller_of
+from runtime.http.caller import Caller, caller_of
 from runtime.http.idempotency import (
     HEADER,
     REPLAYED_HEADER,
@@ -63,6 +63,7 @@ _JSON: Final = "application/json"
 async def post_payment(request: Request) -> Response:
     """202: it is in the log. The same key and body again: the same answer.
 
+    404 where you may not pay from that handle, whether somebody else holds it or nobody does.
     503 with `"state":"unknown"`: it may be in the log; repeat with the same key to find out.
     """
     edge = edge_of(request)
@@ -76,7 +77,7 @@ async def post_payment(request: Request) -> Response:
     body = await read_json(request)
     candidate = candidate_of(
         body.parse(PaymentBody),
-        client_id=caller.client_id,
+        caller=caller,
         key=key,
         is_fresh=is_fresh,
         fingerprint=body.fingerprint,
@@ -121,8 +122,7 @@ async def post_payments(request: Request) -> Response:
     body = await read_json(request, bytes_max=limits.BULK_BODY_BYTES_MAX)
     traceparent = traceparent_of(request.scope)
     understood = [
-        _understood(item, client_id=caller.client_id, traceparent=traceparent)
-        for item in _items(body.value)
+        _understood(item, caller=caller, traceparent=traceparent) for item in _items(body.value)
     ]
     candidates = [each for each in understood if isinstance(each, Candidate)]
     verdicts = iter(await edge.acceptor.accept_many(candidates))
@@ -182,7 +182,7 @@ def _items(value: Any) -> list[Any]:  # noqa: ANN401 - JSON is anything
 def _understood(
     item: Any,  # noqa: ANN401 - JSON is anything
     *,
-    client_id: str,
+    caller: Caller,
     traceparent: str | None,
 ) -> Candidate | ProblemError:
     """One payment of a bulk, or what is wrong with it."""
@@ -195,7 +195,7 @@ def _understood(
         )
         return candidate_of(
             body,
-            client_id=client_id,
+            caller=caller,
             key=key,
             is_fresh=False,
             fingerprint=fingerprint,

@@ -13,7 +13,11 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import MemoryAcceptances, MemoryDirectory
+from consumers.handle_resolution.store import (
+    MemoryAcceptances,
+    MemoryDirectory,
+    MemoryGrants,
+)
 from consumers.ledger_posting.handler import on_payments_screened
 from consumers.payment_projection.handler import on_payment_events
 from consumers.payment_projection.store import MemoryPayments
@@ -95,6 +99,7 @@ class Pipeline:
                         on_payments_requested,
                         directory=self.directory,
                         acceptances=MemoryAcceptances(),
+                        grants=MemoryGrants(),
                     ),
                     on_conflict=on_payment_conflicted,
                 ),

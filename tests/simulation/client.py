@@ -49,6 +49,7 @@ def candidate_of(key: str, payer: str, payee: str, amount_minor: int) -> Candida
         payment_type=PaymentType.WALLET,
         description=None,
         traceparent=None,
+        is_payer_checked=False,
     )
 
 

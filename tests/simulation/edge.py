@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from producers.payments.accept import Acceptor, KnownPayments
 from producers.payments.decide import Candidate, Known, Verdict
+from producers.payments.payers import Payers
 from producers.payments.quick import QuickAnswers
 from runtime.cache import Cache
 from runtime.vault import Vault
@@ -92,6 +93,17 @@ class ProjectedPayments(KnownPayments):
         }
 
 
+class NobodysPayers(Payers):
+    """Of the demo's clients nobody is asked whose a handle is."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def owners(self, candidates: Sequence[Candidate]) -> dict[UUID, str | None]:
+        """Never asked."""
+        raise AssertionError(candidates)
+
+
 class Edge:
     """One edge process."""
 
@@ -120,6 +132,7 @@ class Edge:
             publisher=SimulatedPublisher(self._broker, self._nature),
             quick=QuickAnswers(cache),
             known=self._known,
+            payers=NobodysPayers(),
             vault=_VAULT,
             clock=clock,
         )

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 import structlog
 
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
+from consumers.handle_resolution.store import MemoryGrants
 from consumers.ledger_posting.handler import on_payments_screened
 from consumers.payment_projection.handler import on_payment_events
 from consumers.risk_screening.handler import on_payments_resolved
@@ -203,6 +204,7 @@ class World:
                     on_payments_requested,
                     directory=self.directory,
                     acceptances=ProjectedAcceptances(self.payments),
+                    grants=MemoryGrants(),
                 ),
                 on_conflict=on_payment_conflicted,
             ),

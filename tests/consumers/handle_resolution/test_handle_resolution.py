@@ -1,24 +1,31 @@
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid5
 
 import pytest
 
-from consumers.handle_resolution.decide import Acceptance, decide
+from consumers.handle_resolution.decide import Acceptance, Grant, decide
 from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import MemoryAcceptances, MemoryDirectory
+from consumers.handle_resolution.store import (
+    MemoryAcceptances,
+    MemoryDirectory,
+    MemoryGrants,
+)
 from domain.directory import HandleEntry, HandleTarget
 from domain.payment import RefusalCode
 from runtime.stage import Stage
 from schemas.event import Event
 from schemas.payment import PaymentConflicted, PaymentRefused, PaymentResolved
 from tests.support.events import ALICE, BOB, payment_id, requested
-from tests.support.memory_stage import NOW, MemoryStage
+from tests.support.memory_stage import NOW, ROOT, MemoryStage
 
 
-def entry(handle: str, account: object, currency: str = "USD", version: int = 1) -> HandleEntry:
+def entry(
+    handle: str, account: object, currency: str = "USD", version: int = 1, owner: str = "demo"
+) -> HandleEntry:
     target = None if account is None else HandleTarget(account, currency, "c2VhbGVk")  # type: ignore[arg-type]
-    return HandleEntry(handle, version, "demo", target, NOW)
+    return HandleEntry(handle, version, owner, target, NOW)
 
 
 DIRECTORY = {"alice": entry("alice", ALICE, version=3), "bob": entry("bob", BOB, version=7)}
@@ -46,6 +53,54 @@ def test_refuses_what_does_not_resolve(
     assert outcome.key == requested(**changes).from_handle
 
 
+ANN, EVE = (f"user:{uuid5(ROOT, name)}" for name in ("ann", "eve"))
+SHOP = "client:shop"
+
+
+@pytest.mark.parametrize(
+    ("holder", "asks", "answers", "may_pay"),
+    [
+        # A person pays from a handle of their own, and it is still theirs when it is resolved.
+        (ANN, ANN, ANN, True),
+        (EVE, ANN, ANN, False),
+        (EVE, ANN, EVE, False),
+        ("demo", ANN, ANN, False),
+        # A program pays from its own handle, or from one whose owner lets it.
+        (SHOP, SHOP, SHOP, True),
+        (ANN, SHOP, ANN, True),
+        (EVE, SHOP, EVE, False),
+        (EVE, SHOP, ANN, False),
+        ("client:other", SHOP, "client:other", False),
+        # Where nobody answers for the payer nothing is taken from a person or a program.
+        ("demo", "demo", None, True),
+        ("another demo client", "demo", None, True),
+        (ANN, "demo", None, False),
+        (SHOP, "demo", None, False),
+        (ANN, ANN, None, False),
+    ],
+)
+async def test_nobody_pays_from_a_handle_that_is_not_theirs_to_pay_from(
+    holder: str,
+    asks: str,
+    answers: str | None,
+    may_pay: bool,  # noqa: FBT001
+) -> None:
+    grants = MemoryGrants()
+    grants.put(Grant(SHOP, "alice", ANN))
+    grants.put(Grant(SHOP, "another", EVE))
+    memory, directory = stage(grants=grants)
+    directory.put(entry("alice", ALICE, owner=holder))
+
+    await memory.deliver(requested(client_id=asks, payer_client_id=answers))
+
+    [outcome] = memory.distinct_published()
+    if may_pay:
+        assert isinstance(outcome, PaymentResolved)
+    else:
+        assert isinstance(outcome, PaymentRefused)
+        assert outcome.code is RefusalCode.UNKNOWN_PAYER
+
+
 def test_pins_the_directory_versions_it_resolved_with() -> None:
     outcome = decide(requested(), DIRECTORY)
 
@@ -55,7 +110,9 @@ def test_pins_the_directory_versions_it_resolved_with() -> None:
     assert outcome.key == str(ALICE)
 
 
-def stage(acceptances: MemoryAcceptances | None = None) -> tuple[MemoryStage, MemoryDirectory]:
+def stage(
+    acceptances: MemoryAcceptances | None = None, grants: MemoryGrants | None = None
+) -> tuple[MemoryStage, MemoryDirectory]:
     directory = MemoryDirectory()
     acceptances = acceptances or MemoryAcceptances()
     for known in DIRECTORY.values():
@@ -63,7 +120,12 @@ def stage(acceptances: MemoryAcceptances | None = None) -> tuple[MemoryStage, Me
     return MemoryStage(
         Stage(
             "handle_resolution",
-            partial(on_payments_requested, directory=directory, acceptances=acceptances),
+            partial(
+                on_payments_requested,
+                directory=directory,
+                acceptances=acceptances,
+                grants=grants or MemoryGrants(),
+            ),
             on_conflict=on_payment_conflicted,
         )
     ), directory

@@ -140,7 +140,7 @@ async def test_a_client_that_hangs_up_at_once_has_paid_all_the_same(place: Place
 
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
-        b"POST /payments HTTP/1.1\r\nHost: titan\r\nContent-Type: application/json\r\n"
+        b"POST /payments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s" % (key.encode(), len(body), body)
     )
     await writer.drain()
