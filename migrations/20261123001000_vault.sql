@@ -31,6 +31,13 @@ CREATE TABLE titan_keys.data_keys (
 CREATE INDEX data_keys_kek ON titan_keys.data_keys (kek_id, key_id);
 GRANT SELECT, INSERT, UPDATE (kek_id, wrapped, messages) ON titan_keys.data_keys TO titan_app;
 
+-- How much was sealed under the house's own keys, which are nowhere in this database.
+CREATE TABLE titan_keys.house_keys (
+    key_id   uuid   PRIMARY KEY,
+    messages bigint NOT NULL
+);
+GRANT SELECT, INSERT, UPDATE (messages) ON titan_keys.house_keys TO titan_app;
+
 -- Counts forgettings and rotations: when it moves, no process relies on the keys in its memory.
 CREATE TABLE titan_keys.epoch (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),

@@ -69,6 +69,9 @@ CACHE_LOOKUPS: Final = Counter(
 HTTP_SECONDS: Final = Histogram(
     "titan_http_seconds", "From request to answer", ["route", "status"], buckets=_LATENCY_S
 )
+VAULT_HOUSE_MESSAGES: Final = Gauge(
+    "titan_vault_house_messages", "Messages that were sealed under the house's key, by all"
+)
 VAULT_WORN_KEYS: Final = Counter(
     "titan_vault_worn_keys", "Data keys whose messages reached the alarm and got a successor"
 )

@@ -11,6 +11,8 @@ from titan import (
     dlq_command,
     docs_command,
     doctor_command,
+    forget_command,
+    keys_command,
     migrate_command,
     pay_command,
     prove_command,
@@ -39,6 +41,8 @@ app.command("shadow")(shadow_command.shadow_stage)
 app.command("sample-data")(sample_command.sample_data)
 app.command("migrate")(migrate_command.migrate_database)
 app.command("chaos")(chaos_command.chaos)
+app.command("forget")(forget_command.forget)
+app.add_typer(keys_command.app, name="keys")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
 app.add_typer(dlq_command.app, name="dlq")

@@ -43,6 +43,7 @@ class HouseKeys:
         self._first = ciphers[0]
         self._ciphers = {cipher.key_id: cipher for cipher in ciphers}
         self._gcms = [AESGCM(key) for key in keys]
+        self.sealed = 0
 
     @property
     def key_id(self) -> UUID:
@@ -51,6 +52,7 @@ class HouseKeys:
 
     def seal(self, text: str, purpose: str) -> str:
         """The envelope of a text; what was sealed for one purpose does not open for another."""
+        self.sealed += 1
         return self._first.encrypt(text, _binding(purpose))
 
     def open(self, sealed: str, purpose: str) -> str:

@@ -57,7 +57,9 @@ class Keyring:
             taken = {(each.provider, each.reference) for each in known}
             if (kek.provider, kek.reference) in taken:
                 raise Invalid("kek_in_use", "this key-encryption key is in the registry already")
-            if reference is None:
+            if (kek.provider, made) not in {
+                (each.provider, each.reference) for each in self._keks.values()
+            } and reference is None:
                 await self._maker.destroy(made)
         return self._keks[max(self._keks)]
 
@@ -98,6 +100,11 @@ class Keyring:
         async with _in_time():
             await self._provider(kek).destroy(kek.reference)
         self.clear()
+
+    async def close(self) -> None:
+        """Give the providers' connections up."""
+        for provider in self._providers.values():
+            await provider.close()
 
     async def _kek(self, kek_id: int) -> Kek:
         if kek_id not in self._keks:

@@ -26,6 +26,9 @@ MESSAGES_ALARM: Final = 2**28
 CREATE_ATTEMPTS_MAX: Final = 3
 """Rounds of making a person's key and reading it back; more mean that the store is not sane."""
 
+HOUSE_COUNT_S: Final = 60.0
+"""So often a process writes down how much it has sealed under the house's key."""
+
 PROVIDER_S_MAX: Final = 5.0
 """A key provider answers by then, or counts as down."""
 

@@ -3,13 +3,14 @@
 from domain.errors import Invalid
 from runtime.clock import Clock
 from runtime.database import Database
-from runtime.settings import Settings
+from runtime.settings import KeyProviderName, Settings
 from runtime.vault import limits
 from runtime.vault.house import house_secrets, secret_of
 from runtime.vault.keyring import Keyring
 from runtime.vault.people import PeopleKeys
 from runtime.vault.postgres import PostgresKeyStore
 from runtime.vault.provider import KeyProvider
+from runtime.vault.provider_environment import EnvironmentKeyProvider
 from runtime.vault.provider_file import FileKeyProvider
 from runtime.vault.vault import Vault
 
@@ -37,13 +38,34 @@ async def connect_vault(settings: Settings, *, name: str, clock: Clock) -> Vault
     store = PostgresKeyStore(database)
     maker, others = key_providers(settings, clock)
     keyring = Keyring(store, maker=maker, others=others, clock=clock)
-    return load_vault(settings, people=PeopleKeys(store, keyring, clock=clock))
+    vault = load_vault(settings, people=PeopleKeys(store, keyring, clock=clock))
+    vault.start()
+    return vault
 
 
 def key_providers(settings: Settings, clock: Clock) -> tuple[KeyProvider, list[KeyProvider]]:
     """The provider that makes new key-encryption keys, and those that may hold older ones."""
-    files = FileKeyProvider(settings.key_directory or settings.data_directory / "keys", clock=clock)
-    return files, []
+    directory = settings.key_directory or settings.data_directory / "keys"
+    keks = "" if settings.keks is None else settings.keks.get_secret_value()
+    providers: dict[KeyProviderName, KeyProvider] = {
+        KeyProviderName.FILE: FileKeyProvider(directory, clock=clock),
+        KeyProviderName.ENVIRONMENT: EnvironmentKeyProvider(keks),
+    }
+    if settings.key_provider is KeyProviderName.AWS_KMS or settings.kms_endpoint_url is not None:
+        providers[KeyProviderName.AWS_KMS] = _kms(settings)
+    if settings.key_provider is KeyProviderName.FILE and not settings.is_demo:
+        raise Invalid(
+            "missing_key_provider",
+            "keys in files are for the demo: set TITAN_KEY_PROVIDER to environment or aws-kms",
+        )
+    return providers.pop(settings.key_provider), list(providers.values())
+
+
+def _kms(settings: Settings) -> KeyProvider:
+    # Half a second of imports, which only this provider needs.
+    from runtime.vault.provider_kms import KmsKeyProvider  # noqa: PLC0415
+
+    return KmsKeyProvider(region=settings.kms_region, endpoint_url=settings.kms_endpoint_url)
 
 
 def _index_root(settings: Settings) -> bytes | None:

@@ -1,5 +1,6 @@
 """Wrapped data keys, and the keys that wrap them, in this process only: they end with it."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -42,6 +43,9 @@ class MemoryKeyProvider:
         """See `KeyProvider.destroy`."""
         self._keys.pop(reference, None)
 
+    async def close(self) -> None:
+        """See `KeyProvider.close`."""
+
     def _key(self, reference: str) -> bytes:
         if reference not in self._keys:
             raise missing_kek(reference)
@@ -63,6 +67,7 @@ class MemoryKeyStore:
         self._keks: dict[int, Kek] = {}
         self._keys: dict[UUID, StoredKey] = {}
         self._forgotten: set[UUID] = set()
+        self._house: Counter[UUID] = Counter()
 
     async def epoch(self) -> int:
         """See `KeyStore.epoch`."""
@@ -139,6 +144,15 @@ class MemoryKeyStore:
             counts = [key.messages for key in self._keys.values() if key.kek_id == kek_id]
             uses.append(KekUse(kek_id, len(counts), sum(counts), max(counts, default=0)))
         return uses
+
+    async def count_house(self, key_id: UUID, messages: int) -> int:
+        """See `KeyStore.count_house`."""
+        self._house[key_id] += messages
+        return self._house[key_id]
+
+    async def house_messages(self) -> Mapping[UUID, int]:
+        """See `KeyStore.house_messages`."""
+        return dict(self._house)
 
     async def forget(self, connection: Connection | None, owner: UUID, at: datetime) -> bool:  # noqa: ARG002 - there is no transaction here
         """See `KeyStore.forget`."""

@@ -106,6 +106,11 @@ class PeopleKeys:
         """Whether one of these was forgotten."""
         return bool(await self.store.forgotten(owners))
 
+    async def close(self) -> None:
+        """Give connections up."""
+        await self.keyring.close()
+        await self.store.close()
+
     def clear(self) -> None:
         """Rely on nothing in memory any more."""
         self._kept.clear()

@@ -178,6 +178,23 @@ class PostgresKeyStore:
             )
         return [KekUse(*row) for row in rows]
 
+    async def count_house(self, key_id: UUID, messages: int) -> int:
+        """See `KeyStore.count_house`."""
+        async with self._database.connection() as connection:
+            total: int = await connection.fetchval(
+                "INSERT INTO titan_keys.house_keys AS known VALUES ($1, $2) ON CONFLICT (key_id) "
+                "DO UPDATE SET messages = known.messages + EXCLUDED.messages RETURNING messages",
+                key_id,
+                messages,
+            )
+        return total
+
+    async def house_messages(self) -> Mapping[UUID, int]:
+        """See `KeyStore.house_messages`."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch("SELECT key_id, messages FROM titan_keys.house_keys")
+        return {row["key_id"]: row["messages"] for row in rows}
+
     async def forget(self, connection: Connection | None, owner: UUID, at: datetime) -> bool:
         """See `KeyStore.forget`."""
         if connection is None:

@@ -49,6 +49,10 @@ class KeyProvider(Protocol):
         """End a key for good: whatever it alone wraps is lost. Safe to repeat."""
         ...
 
+    async def close(self) -> None:
+        """Give connections up."""
+        ...
+
 
 _CONTEXT: Final = b"titan data key\0"
 

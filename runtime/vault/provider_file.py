@@ -44,6 +44,9 @@ class FileKeyProvider:
         self._keys.pop(reference, None)
         self._path(reference).unlink(missing_ok=True)
 
+    async def close(self) -> None:
+        """Hold nothing open."""
+
     def _key(self, reference: str) -> bytes:
         key = self._keys.get(reference)
         if key is None:

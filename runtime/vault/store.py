@@ -107,6 +107,14 @@ class KeyStore(Protocol):
         """What each key-encryption key wraps."""
         ...
 
+    async def count_house(self, key_id: UUID, messages: int) -> int:
+        """Add to the messages that were sealed under a key of the house; the sum."""
+        ...
+
+    async def house_messages(self) -> Mapping[UUID, int]:
+        """The messages under each key of the house."""
+        ...
+
     async def forget(self, connection: Connection | None, owner: UUID, at: datetime) -> bool:
         """Destroy a person's keys and traces, keep a tombstone; False if that was done before.
 

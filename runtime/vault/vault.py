@@ -8,6 +8,7 @@ from runtime.database import Connection
 from runtime.vault.binding import Binding
 from runtime.vault.blind_index import BlindIndexes, root_from
 from runtime.vault.cipher import Text
+from runtime.vault.counter import HouseCounter
 from runtime.vault.envelope import does_not_open, read_header, to_bytes
 from runtime.vault.house import HouseKeys
 from runtime.vault.people import Forgotten, PeopleKeys, Wanted
@@ -24,6 +25,9 @@ class Vault:
     ) -> None:
         self.house = HouseKeys(house_keys)
         self._people = people
+        self._counter: HouseCounter | None = None
+        if people is not None:
+            self._counter = HouseCounter(self.house, people.store, clock=people.clock)
         self._indexes = BlindIndexes(index_root or root_from(house_keys[-1]))
 
     def seal(self, text: str, purpose: str) -> str:
@@ -114,10 +118,17 @@ class Vault:
             raise Defect("this process was wired without the keys of people")
         return self._people
 
+    def start(self) -> None:
+        """Write down now and then how much is sealed under the house's key, until `close`."""
+        if self._counter is not None:
+            self._counter.start()
+
     async def close(self) -> None:
         """Give the vault's own connections up."""
+        if self._counter is not None:
+            await self._counter.stop()
         if self._people is not None:
-            await self._people.store.close()
+            await self._people.close()
 
 
 def _demand_owner(owner: UUID, texts: Sequence[tuple[Binding, object]]) -> None:
