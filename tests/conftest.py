@@ -24,6 +24,7 @@ from _pytest.mark.expression import Expression
 
 from tests.support.containers import Containers
 from tests.support.databases import create_migrated_database, drop_databases
+from tests.support.whole_titan import WholeTitan, whole_titan
 from titan.servers import Endpoints, ServerPlan, Servers, ServerStartError
 
 GIVEN = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("TITAN_")}
@@ -160,6 +161,13 @@ def redis_url(endpoints: Endpoints, worker: str) -> str:
     number = int(worker.removeprefix("gw")) if worker != "main" else 0
     parts = urlsplit(endpoints.redis_url)
     return urlunsplit(parts._replace(path=f"/{1 + number % (REDIS_DATABASES - 1)}"))
+
+
+@pytest.fixture(scope="session")
+def titan() -> Iterator[WholeTitan]:
+    """A whole Titan for all tests marked `hostile`: its own servers, started by the first."""
+    with whole_titan() as titan:
+        yield titan
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from runtime import limits
 from runtime.collector import spare_collector
 from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
+from titan.edge_protocol import BoundedProtocol
 
 EDGES: Final[Mapping[str, str]] = {"handles": "handles_port", "payments": "payments_port"}
 """Every edge (a room of producers/) and the setting of its port."""
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         host=settings.bind_host,
         port=getattr(settings, EDGES[room]),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         # Its loggers then speak through ours, in JSON.
         log_config=None,
         access_log=False,

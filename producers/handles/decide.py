@@ -26,6 +26,9 @@ DISPLAY_NAME_PURPOSE: Final = "handle.display_name"
 REQUEST_NAMESPACE: Final = UUID("0d5ab1f3-5f0f-5c38-9a36-1c8f7f0a7c52")
 """Root of every request id: uuid5 of the client, and of that the route and the idempotency key."""
 
+_RESERVED: Final = frozenset({"requests", "resolve"})
+"""Words that stand where a handle stands in paths: their holder could not name them there."""
+
 _REFUSALS: Final[dict[HandleRefusalCode, tuple[int, str]]] = {
     HandleRefusalCode.HANDLE_TAKEN: (409, "the handle names an account already"),
     HandleRefusalCode.HANDLE_UNKNOWN: (404, "you hold no such handle"),
@@ -64,6 +67,8 @@ def claim_of(body: ClaimBody, origin: Origin) -> Candidate:
     handle = display_name = ""
     try:
         handle = normalise_handle(body.handle)
+        if handle in _RESERVED:
+            faults.append(Fault("/handle", "this handle is kept back", "handle_reserved"))
     except Invalid as error:
         faults.append(Fault("/handle", error.message, error.code))
     try:

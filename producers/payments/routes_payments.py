@@ -1,12 +1,12 @@
 """GET /payments and GET /payments/{id}: what became of payments."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,7 +36,15 @@ def _rfc3339_only(value: object) -> object:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339_only)]
+def _in_utc(time: datetime) -> datetime:
+    # The first and last hours of the calendar have no such instant in UTC, nor in the database.
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time of this calendar") from None
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339_only), AfterValidator(_in_utc)]
 
 
 class PaymentsQuery(PageQuery):

@@ -1,6 +1,6 @@
 """The application of an edge: one factory, so that all edges err, log, start and stop alike."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http.client import METHOD_NOT_ALLOWED
 from types import MappingProxyType
@@ -38,6 +38,7 @@ VerifierOf = Callable[[Any], Verifier]
 
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
+_METHODS: Final = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 _PROBLEM_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
     "default": {
         "description": "An RFC 9457 problem; `code` says which",
@@ -79,17 +80,36 @@ def _allowing(routers: Sequence[APIRouter]) -> ErrorHandler:
     async def on_status(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED:
             path = request.scope["path"].removeprefix(request.scope["root_path"])
-            methods = {
-                method
+            routes = [
+                route
                 for router in routers
                 for route in router.routes
                 if isinstance(route, APIRoute) and route.path_regex.match(path)
-                for method in route.methods or ()
-            }
+            ]
+            # Where a path is a route's own, no pattern of another route speaks for it.
+            own = [route for route in routes if route.path == path]
+            methods = {method for route in own or routes for method in route.methods or ()}
             error.headers = {"Allow": ", ".join(sorted(methods))}
         return await on_error(request, error)
 
     return on_status
+
+
+def _closed_methods(names: Iterable[RouteName]) -> dict[str, set[str]]:
+    """Of each path without a pattern, the methods that are none of its own.
+
+    They are refused there: else `DELETE /handles/resolve` would be taken for the release of a
+    handle of that name.
+    """
+    own: dict[str, set[str]] = {}
+    for method, path in names:
+        if "{" not in path:
+            own.setdefault(path, set()).add(method)
+    return {path: _METHODS - methods for path, methods in own.items()}
+
+
+async def _refuse_method(_request: Request) -> Response:
+    raise HTTPException(METHOD_NOT_ALLOWED)
 
 
 def routes_of(routers: Sequence[APIRouter]) -> set[RouteName]:
@@ -195,6 +215,8 @@ def edge_app(
         for route, endpoint in (direct or {}).items()
     }
     app.add_middleware(EdgeMiddleware, clock=clock)
+    for path, methods in _closed_methods(routes_of(every_router)).items():
+        app.add_route(path, _refuse_method, sorted(methods), include_in_schema=False)
     for router in every_router:
         app.include_router(router, dependencies=[Depends(guard)])
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.http.authorization import Guard, Rule
+from runtime.http.head import demand_small_head
 from runtime.http.problem import problem_of, problem_response
 from runtime.http.scope import DIRECT, REQUEST_ID, TRACEPARENT, header_values, keep_headers
 
@@ -32,12 +33,13 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z"
 )
-_ALWAYS: Final = [
+SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
-]
+)
+"""Of every answer that does not say otherwise."""
 
 
 class EdgeMiddleware:
@@ -64,6 +66,7 @@ class EdgeMiddleware:
             await send(message)
 
         try:
+            demand_small_head(scope)
             await self._app(scope, receive, send_with_headers)
         except Exception as error:
             if status:
@@ -107,7 +110,7 @@ def direct_app(endpoint: Endpoint, guard: Guard, rule: Rule) -> ASGIApp:
 def _with_ours(theirs: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     headers = list(theirs)
     names = {name for name, _ in headers}
-    headers.extend(pair for pair in _ALWAYS if pair[0] not in names)
+    headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in names)
     headers.append((b"request-id", request_id.encode("ascii")))
     return headers
 

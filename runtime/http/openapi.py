@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from runtime import limits
 from runtime.http.problem import ProblemDocument
 
 _REFERENCE: Final = "#/components/schemas/{model}"
@@ -14,6 +15,11 @@ _HEADERS: Final = {
     "Prefer": "`wait=n`: wait up to n seconds for more than the first answer",
     "Last-Event-ID": "go on after this event",
 }
+
+# Quotes around it belong to the header (a structured field's string), not to the key.
+_BARE: Final = rf"[!#-~][!-~]{{0,{limits.IDEMPOTENCY_KEY_CHARACTERS_MAX - 1}}}"
+_QUOTED: Final = rf'"([!#-\[\]-~]|\\["\\]){{1,{limits.IDEMPOTENCY_KEY_CHARACTERS_MAX}}}"'
+_FORMS: Final = {"Idempotency-Key": {"pattern": f"^({_BARE}|{_QUOTED})$"}}
 
 
 def takes(body: type[BaseModel] | None, *headers: str) -> dict[str, Any]:
@@ -28,7 +34,7 @@ def takes(body: type[BaseModel] | None, *headers: str) -> dict[str, Any]:
                 "in": "header",
                 "required": False,
                 "description": _HEADERS[header],
-                "schema": {"type": "string"},
+                "schema": {"type": "string", **_FORMS.get(header, {})},
             }
             for header in headers
         ]

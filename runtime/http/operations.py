@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from domain.errors import Unavailable
 from runtime import limits
@@ -88,7 +88,11 @@ async def get_ready(request: Request) -> Response:
     return JSONResponse(health.model_dump(), status_code=503 if health.status == "down" else 200)
 
 
-@router.get("/metrics", summary="Prometheus metrics of this process")
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    summary="Prometheus metrics of this process",
+)
 async def get_metrics() -> Response:
     """The text exposition format."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -30,8 +30,8 @@ def _digits_only(value: object) -> object:
 
 Limit = Annotated[
     int,
-    BeforeValidator(_digits_only),
     Field(ge=1, le=limits.PAGE_ROWS_MAX, description="rows in a page"),
+    BeforeValidator(_digits_only),
 ]
 """The `limit` of a list: digits only, 1 to PAGE_ROWS_MAX."""
 
