@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from domain.directory import HandleEntry
 from domain.errors import Unavailable
+from producers.handles.allowance import Allowance
 from producers.handles.cached import CachedSights
 from producers.handles.lookup import Lookup
 from producers.handles.near import NearSights
@@ -33,6 +34,7 @@ class HandlesEdge:
 
     resources: EdgeResources
     lookup: Lookup
+    allowance: Allowance
     requests: Requests
     pending: PendingRequests
 
@@ -74,11 +76,14 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[HandlesEdge]:
     requests = Requests(
         resources, decisions=changes.feed(directory.CHANNEL, load_changes), pending=pending
     )
+    allowance = Allowance(database, clock)
     changes.start()
     tail.start()
+    allowance.start()
     try:
-        yield HandlesEdge(resources, lookup, requests, pending)
+        yield HandlesEdge(resources, lookup, allowance, requests, pending)
     finally:
+        await allowance.close()
         await tail.stop()
         await lookup.close()
         await changes.stop()
