@@ -101,6 +101,8 @@ def _settings(directory: Path) -> Settings:
         "data_directory": str(directory),
         "handles_port": "0",
         "payments_port": "0",
+        "auth_port": "0",
+        "users_port": "0",
         "limits_file": str(limits_path),
     }
     for name in [name for name in os.environ if name.startswith(PREFIX)]:

@@ -156,6 +156,12 @@ def database_dsn(endpoints: Endpoints, worker: str, pytestconfig: pytest.Config)
 
 
 @pytest.fixture(scope="session")
+def key_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the keys are that wrap people's keys in this worker's database."""
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="session")
 def redis_url(endpoints: Endpoints, worker: str) -> str:
     """A Redis database of this worker's own, never 0, which others may use."""
     number = int(worker.removeprefix("gw")) if worker != "main" else 0

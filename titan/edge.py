@@ -1,4 +1,4 @@
-"""Run an edge: `python -m titan.edge handles|payments`.
+"""Run an edge: `python -m titan.edge handles|payments|auth`.
 
 The application is what `producers.X.app:make_app` builds, as `uvicorn --factory` would run it;
 here host and port come from the settings, so that the demo's promise to stay on loopback holds.
@@ -18,7 +18,11 @@ from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
 from titan.edge_protocol import BoundedProtocol
 
-EDGES: Final[Mapping[str, str]] = {"handles": "handles_port", "payments": "payments_port"}
+EDGES: Final[Mapping[str, str]] = {
+    "handles": "handles_port",
+    "payments": "payments_port",
+    "auth": "auth_port",
+}
 """Every edge (a room of producers/) and the setting of its port."""
 
 EXIT_USAGE: Final = 2

@@ -44,6 +44,7 @@ class Endpoints(BaseModel):
     redis_url: str
     handles_port: int
     payments_port: int
+    auth_port: int
     workers: list[Worker]
 
 
@@ -89,6 +90,7 @@ def connected_settings(*, needed: Collection[str] = SERVERS) -> Settings:
             "redis_url": SecretStr(endpoints.redis_url),
             "handles_port": endpoints.handles_port,
             "payments_port": endpoints.payments_port,
+            "auth_port": endpoints.auth_port,
         }
     # Port 0 is "any": the running Titan knows which it became.
     left_open = {name: value for name, value in found.items() if not _given(settings, name)}

@@ -175,10 +175,11 @@ class LocalTitan:
     def _supervise(self, servers: Servers) -> Supervisor:
         settings = self._settings
         edges, workers = [], []
-        for room, setting in EDGES.items():
-            port = self._ports[room] = getattr(settings, setting) or free_port()
+        ports = {room: getattr(settings, name) or free_port() for room, name in EDGES.items()}
+        self._ports.update(ports)
+        for room in EDGES:
             addresses = self._wiring.addresses(room, servers)
-            edges.append(edge_program(room, port=port, settings=settings, addresses=addresses))
+            edges.append(edge_program(room, ports=ports, settings=settings, addresses=addresses))
         for each in self._packs:
             port = self._metrics_ports[each.name] = free_port()
             addresses = self._wiring.addresses(each.name, servers)
@@ -261,6 +262,7 @@ class LocalTitan:
                 redis_url=addresses.redis_url,
                 handles_port=self._ports["handles"],
                 payments_port=self._ports["payments"],
+                auth_port=self._ports["auth"],
                 workers=[self._worker(each) for each in self._packs],
             ),
         )

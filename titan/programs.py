@@ -20,13 +20,14 @@ _MARGIN_S: Final = 2.0
 
 
 def edge_program(
-    room: str, *, port: int, settings: Settings, addresses: ServerAddresses
+    room: str, *, ports: Mapping[str, int], settings: Settings, addresses: ServerAddresses
 ) -> Program:
-    """An edge of this machine."""
+    """An edge of this machine; it is told the ports of all edges, its own among them."""
+    own = {EDGES[name]: str(port) for name, port in ports.items()}
     return Program(
         name=room,
         arguments=[sys.executable, "-m", "titan.edge", room],
-        environment=_environment(settings, addresses, {EDGES[room]: str(port)}),
+        environment=_environment(settings, addresses, own),
         mark="titan.edge",
         stop_s_max=limits.EDGE_STOP_S_MAX + _MARGIN_S,
     )

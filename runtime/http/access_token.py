@@ -8,8 +8,7 @@ with all else that is not known. Whatever is wrong, the answer is the same.
 import base64
 import binascii
 import re
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
 )
 
+from domain.client import person_of
 from runtime.clock import Clock
 from runtime.http.body import parse_json
 from runtime.http.problem import ProblemError
@@ -28,9 +28,6 @@ from runtime.http.problem import ProblemError
 ALGORITHM: Final = "ES256"
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 AUDIENCE: Final = "titan"
-PERSON_PREFIX: Final = "user:"
-"""Begins the client id of a person; the rest is their user id."""
-
 ACCESS_TOKEN_S_MAX: Final = 600
 """No token lives longer, whoever signed it."""
 
@@ -40,19 +37,20 @@ LEEWAY_S: Final = 30
 TOKEN_CHARACTERS_MAX: Final = 4_096
 """A longer token is not looked at."""
 
-VERIFIED_MAX: Final = 4_096
-"""Tokens whose signature one process need not check again: some 4 MB."""
+ROLES_MAX: Final = 16
 
 KID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}\Z"
 
 _KID = re.compile(KID_PATTERN)
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+\Z")
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+# Exactly these two: whatever else a signer may write is nobody.
+_CLIENT_ID = re.compile(
+    r"(?:user:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|client:[a-z][a-z0-9-]{0,47})\Z"
+)
 _SCOPE = re.compile(r"(?:[a-z][a-z:._-]{0,63}(?: (?!\Z)|\Z)){0,64}\Z")
 _CLAIMS: Final = frozenset(
     {"iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "scope", "roles"}
 )
-_ROLES_MAX: Final = 16
 _COMPACT_PARTS: Final = 3
 
 _JWS: Final = jwt.PyJWS(algorithms=[ALGORITHM])
@@ -73,7 +71,7 @@ class AccessClaims:
     @property
     def person_id(self) -> UUID | None:
         """The person who signed in; None for a program."""
-        return person_id_of(self.client_id)
+        return person_of(self.client_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +94,12 @@ class KeySource(Protocol):
 
 
 class TokenVerifier:
-    """Believes tokens of one issuer. A checked signature is remembered, a claim never is."""
+    """Believes tokens of one issuer. Remembers none: see authentication.py."""
 
     def __init__(self, keys: KeySource, *, issuer: str, clock: Clock) -> None:
         self._keys = keys
         self._issuer = issuer
         self._clock = clock
-        self._verified: OrderedDict[str, tuple[str, EllipticCurvePublicKey, bytes]] = OrderedDict()
 
     async def verify(self, token: str) -> AccessClaims:
         """The claims of a token that holds now.
@@ -110,30 +107,14 @@ class TokenVerifier:
         ProblemError 401 `invalid_token`, in the same words whatever is wrong; Unavailable while
         the keys cannot be had.
         """
-        payload = await self._payload(token)
-        return claims_of(payload, issuer=self._issuer, now=self._clock.now())
-
-    async def _payload(self, token: str) -> bytes:
-        known = self._verified.get(token)
-        if known is not None:
-            kid, key, checked = known
-            if await self._keys.find(kid) is key:
-                self._verified.move_to_end(token)
-                return checked
-            # Its key is gone: so is what it signed.
-            del self._verified[token]
-        kid = _kid_of(token)
-        found = await self._keys.find(kid)
+        found = await self._keys.find(_kid_of(token))
         if found is None:
             raise invalid_token()
         try:
             payload: bytes = _JWS.decode(token, found, algorithms=[ALGORITHM])
         except jwt.InvalidTokenError:
             raise invalid_token() from None
-        self._verified[token] = (kid, found, payload)
-        if len(self._verified) > VERIFIED_MAX:
-            self._verified.popitem(last=False)
-        return payload
+        return claims_of(payload, issuer=self._issuer, now=self._clock.now())
 
 
 def sign(claims: AccessClaims, *, issuer: str, key: SigningKey) -> str:
@@ -172,7 +153,7 @@ def claims_of(payload: bytes, *, issuer: str, now: datetime) -> AccessClaims:
         or not 0 < lifetime_s <= ACCESS_TOKEN_S_MAX
     ):
         raise invalid_token()
-    client_id, scope, roles = claims["sub"], claims["scope"], claims["roles"]
+    client_id, scope, roles = (claims[name] for name in ("sub", "scope", "roles"))
     if not _is_text(client_id, _CLIENT_ID) or not _is_text(scope, _SCOPE) or not _are_roles(roles):
         raise invalid_token()
     return AccessClaims(
@@ -184,16 +165,6 @@ def claims_of(payload: bytes, *, issuer: str, now: datetime) -> AccessClaims:
         scopes=frozenset(scope.split()),
         roles=frozenset(roles),
     )
-
-
-def person_id_of(client_id: str) -> UUID | None:
-    """The person that a client id names; None if it names a program."""
-    if not client_id.startswith(PERSON_PREFIX):
-        return None
-    try:
-        return UUID(client_id.removeprefix(PERSON_PREFIX))
-    except ValueError:
-        return None
 
 
 def invalid_token() -> ProblemError:
@@ -265,8 +236,7 @@ def _is_text(value: object, pattern: re.Pattern[str]) -> bool:
 
 def _are_roles(value: object) -> bool:
     return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and len(value) <= _ROLES_MAX
+        isinstance(value, list)
+        and len(value) <= ROLES_MAX
         and all(_is_text(role, _KID) for role in value)
     )

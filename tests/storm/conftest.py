@@ -38,6 +38,8 @@ async def storm(pytestconfig: pytest.Config) -> AsyncIterator[Target]:
         data_directory=directory,
         handles_port=0,
         payments_port=0,
+        auth_port=0,
+        users_port=0,
         consumer_session_timeout_ms=SESSION_MS,
     )
     titan = LocalTitan(

@@ -29,7 +29,11 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 STAGES = {name: service for name, service in OURS.items() if name.startswith("stage-")}
 ONE_SHOT = ("setup", "sample-data")
-SEED_EDGES = {"handle-resolution": ("handles", 8001), "payment-router": ("payments", 8002)}
+SEED_EDGES = {
+    "handle-resolution": ("handles", 8001),
+    "payment-router": ("payments", 8002),
+    "auth": ("auth", 8003),
+}
 STAGES_OF_DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").split("\nFROM ")
 
 

@@ -33,6 +33,7 @@ def endpoints(**changes: object) -> Endpoints:
         "redis_url": "redis://127.0.0.1:26379/0",
         "handles_port": 28001,
         "payments_port": 28002,
+        "auth_port": 28003,
         "workers": [Worker(name="worker-1", stages=["ledger_posting"], metrics_port=29100)],
     }
     return Endpoints.model_validate(fields | changes)

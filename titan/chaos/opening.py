@@ -39,6 +39,8 @@ def settings_for(directory: Path) -> Settings:
         data_directory=directory,
         handles_port=0,
         payments_port=0,
+        auth_port=0,
+        users_port=0,
         profile=Profile.TEST,
         crash_directory=directory / CRASHES,
         consumer_session_timeout_ms=SESSION_MS,

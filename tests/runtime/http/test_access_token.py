@@ -177,6 +177,8 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "roles a text": lambda: forged(roles="admin"),
     "roles of numbers": lambda: forged(roles=[1]),
     "roles too many": lambda: forged(roles=["a"] * 17),
+    "sub neither a person nor a program": lambda: forged(sub="demo"),
+    "sub with an id in capitals": lambda: forged(sub=f"user:{CLAIMS.token_id}".upper()),
     "a claim more": lambda: forged(admin=True),
 }
 

@@ -1,0 +1,1 @@
+"""Auth: people sign in, programs prove themselves, and both get tokens that every edge believes."""
