@@ -12,16 +12,13 @@ from domain.errors import Defect
 from runtime.database import Connection
 from runtime.http.caller import CALLER, Caller, Kind
 from runtime.http.resources import EdgeResources
-from runtime.http.scope import request_id_of, traceparent_of
+from runtime.http.scope import ACTS, request_id_of, traceparent_of
 from runtime.outbox import put
 from schemas.audit import StaffActed
 from schemas.wire import encode, first_envelope
 
 SOURCE: Final = "titan/runtime/audit"
 REASON_PURPOSE: Final = "audit.reason"
-
-ACTS: Final = "titan.acts"
-"""Where the acts of a request are counted in its ASGI scope."""
 
 _INSERT: Final = """
     INSERT INTO audit_acts

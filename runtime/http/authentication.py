@@ -17,7 +17,9 @@ from starlette.requests import Request
 
 from domain.errors import Unavailable
 from runtime.clock import Clock
+from runtime.database import Database
 from runtime.http.access_token import AccessClaims, TokenVerifier, invalid_token
+from runtime.http.api_key import ApiKeys, is_api_key
 from runtime.http.caller import DEMO, Authenticator, Caller, Kind
 from runtime.http.problem import ProblemError
 from runtime.http.scope import header_values
@@ -76,13 +78,15 @@ class BearerAuthenticator:
 
     def __init__(
         self,
-        verifier: Verifier,
+        tokens: Verifier,
         standing: StandingOf,
         *,
         clock: Clock,
+        api_keys: Verifier,
         otherwise: Authenticator | None = None,
     ) -> None:
-        self._verifier = verifier
+        self._tokens = tokens
+        self._api_keys = api_keys
         self._standing = standing
         self._clock = clock
         self._otherwise = otherwise
@@ -109,7 +113,8 @@ class BearerAuthenticator:
         known = self._known.get(digest)
         if known is not None and self._clock.monotonic_s() < known.until_s:
             return known.caller
-        claims = await self._verifier.verify(token.decode("ascii"))
+        text = token.decode("ascii")
+        claims = await (self._api_keys if is_api_key(text) else self._tokens).verify(text)
         caller = caller_in(claims)
         left_s = (claims.expires_at - self._clock.now()).total_seconds()
         self._known[digest] = _Known(caller, self._clock.monotonic_s() + min(left_s, TOKEN_KNOWN_S))
@@ -162,6 +167,7 @@ def demand_authenticator(settings: Settings, given: Authenticator | None) -> Non
 async def authenticator_for(
     name: str,
     settings: Settings,
+    database: Database,
     *,
     clock: Clock,
     given: Authenticator | None = None,
@@ -191,7 +197,13 @@ async def authenticator_for(
     else:
         standing.start()
     try:
-        yield BearerAuthenticator(verifier, standing, clock=clock, otherwise=otherwise)
+        yield BearerAuthenticator(
+            verifier,
+            standing,
+            clock=clock,
+            api_keys=ApiKeys(database, clock=clock),
+            otherwise=otherwise,
+        )
     finally:
         await standing.stop()
         if keys is not None:

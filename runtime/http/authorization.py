@@ -16,8 +16,10 @@ from starlette.requests import Request
 
 from domain.errors import Defect
 from runtime import limits
+from runtime.http.body_limit import demand_declared_size
 from runtime.http.caller import CALLER, Authenticator, Caller, Kind, Role, Scope
 from runtime.http.problem import ProblemError
+from runtime.http.scope import ACTS_DUE, BODY_BYTES_MAX
 
 RouteName = tuple[str, str]
 """A route's method and path."""
@@ -27,8 +29,8 @@ RouteName = tuple[str, str]
 class Rule:
     """Whom a route lets in. Made by the functions below, so that it reads as what it means.
 
-    `is_audited` says that each success leaves one audit event (runtime/audit.py). A body of more
-    than `body_bytes_max` is refused before the route is asked.
+    `is_audited` says that each success leaves one audit event (audit.py): one that left none is
+    told as an error. A body of more than `body_bytes_max` is refused before the route is asked.
     """
 
     kinds: frozenset[Kind]
@@ -125,11 +127,15 @@ class Guard:
         await self.admit(request, self._rules[scope["method"], scope["route"].path])
 
     async def admit(self, request: Request, rule: Rule) -> None:
-        """Leave the caller in the scope; ProblemError 401 or 403 if the rule says no."""
+        """Leave the caller in the scope; ProblemError 401, 403 or 413 if the rule says no."""
+        scope = request.scope
+        scope[BODY_BYTES_MAX] = rule.body_bytes_max
+        demand_declared_size(scope)
         if not rule.kinds:
             return
         authenticator: Authenticator = request.app.state.authenticator
         caller = await authenticator(request)
         if not rule.admits(caller):
             raise ProblemError(403, "forbidden", "this caller may not do that")
-        request.scope[CALLER] = caller
+        scope[CALLER] = caller
+        scope[ACTS_DUE] = rule.is_audited

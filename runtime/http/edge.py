@@ -144,6 +144,7 @@ def _lifespan(
             authenticator_for(
                 name,
                 settings,
+                opened.database,
                 clock=clock,
                 given=authenticator,
                 verifier=None if verifier_of is None else verifier_of(edge),

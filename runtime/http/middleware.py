@@ -1,13 +1,13 @@
 """Around every request, as plain ASGI so that it costs microseconds.
 
 Gives the request its id and trace context, mounts every route under /v1 as well, adds the security
-headers, and answers 500 to what nobody foresaw.
+headers, counts long bodies, and answers 500 to what nobody foresaw.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
-from http.client import INTERNAL_SERVER_ERROR
+from http.client import BAD_REQUEST, INTERNAL_SERVER_ERROR
 from typing import Final
 
 import structlog
@@ -16,12 +16,22 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.errors import Defect
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.http.authorization import Guard, Rule
+from runtime.http.body_limit import LongBody, is_long
 from runtime.http.head import demand_small_head
 from runtime.http.problem import problem_of, problem_response
-from runtime.http.scope import DIRECT, REQUEST_ID, TRACEPARENT, header_values, keep_headers
+from runtime.http.scope import (
+    ACTS,
+    ACTS_DUE,
+    DIRECT,
+    REQUEST_ID,
+    TRACEPARENT,
+    header_values,
+    keep_headers,
+)
 
 VERSION_PREFIX: Final = "/v1"
 
@@ -38,8 +48,16 @@ SECURITY_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    # Browsers heed it only where it came over TLS.
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
 )
-"""Of every answer that does not say otherwise."""
+"""Of every answer that does not say otherwise. None lets another origin in (CORS)."""
+
+_SECURED: Final = frozenset(name for name, _ in SECURITY_HEADERS)
+_CLOSE: Final = (b"connection", b"close")
 
 
 class EdgeMiddleware:
@@ -57,17 +75,21 @@ class EdgeMiddleware:
         began_s = self._clock.monotonic_s()
         self._mark(scope)
         status = 0
+        body = LongBody(scope, receive) if is_long(scope) else None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
+                _demand_acts(scope, message["status"])
                 status = message["status"]
                 message["headers"] = _with_ours(message["headers"], scope[REQUEST_ID])
+                if body is not None and not body.is_over and _CLOSE not in message["headers"]:
+                    message["headers"].append(_CLOSE)
             await send(message)
 
         try:
             demand_small_head(scope)
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive if body is None else body.receive, send_with_headers)
         except Exception as error:
             if status:
                 raise
@@ -110,9 +132,18 @@ def direct_app(endpoint: Endpoint, guard: Guard, rule: Rule) -> ASGIApp:
 def _with_ours(theirs: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     headers = list(theirs)
     names = {name for name, _ in headers}
-    headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in names)
+    if _SECURED.isdisjoint(names):
+        headers += SECURITY_HEADERS
+    else:
+        headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in names)
     headers.append((b"request-id", request_id.encode("ascii")))
     return headers
+
+
+def _demand_acts(scope: Scope, status: int) -> None:
+    """Defect before a success is told that staff had, and that was not written down."""
+    if scope.get(ACTS_DUE) and status < BAD_REQUEST and scope.get(ACTS) != 1:
+        raise Defect("an act of staff was not written down once")
 
 
 def _route(scope: Scope) -> str:

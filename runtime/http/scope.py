@@ -8,6 +8,12 @@ from starlette.types import Scope
 REQUEST_ID: Final = "titan.request_id"
 TRACEPARENT: Final = "titan.traceparent"
 HEADERS: Final = "titan.headers"
+BODY_BYTES_MAX: Final = "titan.body_bytes_max"
+"""How large a body the route takes, where its rule says so."""
+ACTS_DUE: Final = "titan.acts_due"
+"""That each success of the route is an act of staff, to be written down once."""
+ACTS: Final = "titan.acts"
+"""How many acts of staff were written down."""
 DIRECT: Final = "titan.direct"
 """The path of a route that is served without the router."""
 

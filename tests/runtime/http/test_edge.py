@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from domain.errors import Defect, Invalid, Unavailable, Unknown
 from runtime import limits
 from runtime.clock import Clock, SystemClock
+from runtime.database import Database
 from runtime.http.authorization import Rules, customer, public
 from runtime.http.caller import Caller, Kind, Scope, TheCaller
 from runtime.http.edge import edge_app
@@ -49,6 +50,7 @@ class Opened:
 
     checks: tuple[Check, ...]
     clock: Clock
+    database: Database | None = None
 
 
 async def echo(request: Request) -> Response:
