@@ -1,7 +1,7 @@
 """The table `payer_grants`: which programs may pay from whose handles.
 
-Folded from handle.payer-changed, of which the last one about a handle and a program stands. The
-edge writes it in one transaction with the event, so whoever was answered reads what they wrote.
+What payer.changed tells, of which the last one about a handle and a program stands. The edge
+writes the row in one transaction with the event, so whoever was answered reads what they wrote.
 """
 
 from collections.abc import Collection, Sequence
@@ -42,9 +42,9 @@ async def standing(connection: Connection, wanted: Collection[GrantRow]) -> list
     return [(row["client_id"], row["handle"], row["owner_client_id"]) for row in rows]
 
 
-async def allow(connection: Connection, grant: GrantRow) -> bool:
-    """Let it stand; whether it did not before."""
-    return await connection.execute(_ALLOW, *grant) == "INSERT 0 1"
+async def allow(connection: Connection, grant: GrantRow) -> None:
+    """Let it stand."""
+    await connection.execute(_ALLOW, *grant)
 
 
 async def withdraw(connection: Connection, grant: GrantRow) -> bool:

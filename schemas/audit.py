@@ -20,7 +20,8 @@ class StaffActed(RequestEvent):
     `request_id` is the act's own; the row of the same id in `audit_acts` was written in the one
     transaction with this event and with what the act did.
 
-    Source: producers.users, where staff works (runtime.http.audit), by the outbox.
+    Source: producers.auth and producers.users, where staff works (runtime.http.audit), by the
+            outbox.
     Key:    about, so that all that was done to one object is in order.
     Units:  none.
     Errors: breaks this schema -> passed over; nothing is decided by it.

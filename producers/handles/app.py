@@ -4,10 +4,10 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from producers.handles import routes_change, routes_resolve
+from producers.handles import routes_change, routes_payers, routes_resolve
 from producers.handles.edge import open_edge
 from producers.handles.models import ClaimBody, PortBody
-from runtime.http.authorization import Rules, customer
+from runtime.http.authorization import Rules, customer, person
 from runtime.http.caller import Authenticator, Scope
 from runtime.http.edge import edge_app
 from runtime.http.resources import OpenResources, open_resources
@@ -26,6 +26,10 @@ RULES: Final[Rules] = {
     ("DELETE", "/handles/{handle}"): customer(Scope.HANDLES_WRITE),
     ("GET", "/handles/{handle}/history"): customer(Scope.HANDLES_READ),
     ("GET", "/handles/requests/{request_id}"): customer(Scope.HANDLES_READ),
+    # No program lets another one pay, and the demo pays from where it likes.
+    ("GET", "/handles/{handle}/payers"): person(),
+    ("PUT", "/handles/{handle}/payers/{program_id}"): person(),
+    ("DELETE", "/handles/{handle}/payers/{program_id}"): person(),
 }
 
 
@@ -44,7 +48,7 @@ def make_app(
         authenticator=authenticator,
         resources=resources,
         open_edge=open_edge,
-        routers=[routes_resolve.router, routes_change.router],
+        routers=[routes_resolve.router, routes_change.router, routes_payers.router],
         rules=RULES,
         direct={("GET", "/handles/resolve"): routes_resolve.get_handle},
         body_models=[ClaimBody, PortBody],
