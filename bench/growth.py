@@ -91,14 +91,7 @@ def growth_figures(growth: Growth) -> list[Figure]:
     figures = [
         _figure(f"CPU of one payment, first {first.payments:,}", first_us, "us"),
         _figure(f"CPU of one payment, last of {done:,}", last_us, "us"),
-        Figure(
-            group=_GROUP,
-            name="last to first",
-            value=last_us / first_us,
-            unit="times",
-            target=DRIFT_MAX,
-            shared=_SHARED,
-        ),
+        _figure("last to first", last_us / first_us, "times", target=DRIFT_MAX),
         _figure("rate of the first round", first.rate_per_s, "payments/s"),
         _figure("rate of the last round", last.rate_per_s, "payments/s"),
     ]
@@ -140,5 +133,5 @@ def _resident_mb(readings: Mapping[str, Reading]) -> dict[str, float]:
     return {part: reading.resident_bytes / 1e6 for part, reading in readings.items()}
 
 
-def _figure(name: str, value: float, unit: str) -> Figure:
-    return Figure(group=_GROUP, name=name, value=value, unit=unit, shared=_SHARED)
+def _figure(name: str, value: float, unit: str, *, target: float | None = None) -> Figure:
+    return Figure(group=_GROUP, name=name, value=value, unit=unit, target=target, shared=_SHARED)

@@ -1,5 +1,6 @@
 """A hot account: a backlog in which everybody pays the same payee."""
 
+from functools import partial
 from typing import Final
 
 from bench.figures import Figure
@@ -25,27 +26,11 @@ async def measure_hot(rig: Rig, count: int) -> list[Figure]:
             meter=rig.place.meter,
             free=GENERATOR,
         )
-    group = f"hot account: backlog of {count:,} payments onto one"
+    row = partial(
+        Figure, group=f"hot account: backlog of {count:,} payments onto one", shared=_SHARED
+    )
     return [
-        Figure(
-            group=group,
-            name="requested to posted",
-            value=drain.rate_per_s,
-            unit="payments/s",
-            shared=_SHARED,
-        ),
-        Figure(
-            group=group,
-            name="CPU of one payment, database",
-            value=drain.cpu_us["postgres"],
-            unit="us",
-            shared=_SHARED,
-        ),
-        Figure(
-            group=group,
-            name="CPU of one payment, everything",
-            value=drain.all_us,
-            unit="us",
-            shared=_SHARED,
-        ),
+        row(name="requested to posted", value=drain.rate_per_s, unit="payments/s"),
+        row(name="CPU of one payment, database", value=drain.cpu_us["postgres"], unit="us"),
+        row(name="CPU of one payment, everything", value=drain.all_us, unit="us"),
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bench.figures import Figure
@@ -30,30 +31,17 @@ class Once:
 
     def figures(self, shared: str) -> list[Figure]:
         """Rows of a table; what must not be has the target 0."""
-        group = "everything once"
+        row = partial(Figure, group="everything once", unit="", shared=shared)
         return [
-            Figure(
-                group=group,
-                name="payments that were not posted",
-                value=self.missing,
-                unit="",
-                target=0,
-                shared=shared,
-            ),
-            Figure(
-                group=group,
+            row(name="payments that were not posted", value=self.missing, target=0),
+            row(
                 name="payments with two ends, or two postings, and wrong balances",
                 value=self.twice,
-                unit="",
                 target=0,
-                shared=shared,
             ),
-            Figure(
-                group=group,
+            row(
                 name="records that told the same end again, and were recognised",
                 value=self.repeats,
-                unit="",
-                shared=shared,
             ),
         ]
 

@@ -1,5 +1,4 @@
 import json
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -9,18 +8,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.figures import Figure, percentile
-from bench.machine import Machine
 from bench.report import BEGIN, END, as_json, print_table, write_page
+from tests.support.machine import MACHINE
 
-MACHINE = Machine(
-    measured_at=datetime(2026, 11, 23, tzinfo=UTC),
-    cpu="a processor",
-    cores=2,
-    memory_gb=24,
-    system="Linux x86_64",
-    python="3.11",
-    load_before=0.1,
-)
 FAST = Figure(
     group="drain",
     name="rate",

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,8 @@ from bench.draw import (
     scale_pictures,
 )
 from bench.figures import Figure
-from bench.machine import Machine
+from tests.support.machine import MACHINE
 
-MACHINE = Machine(
-    measured_at=datetime(2026, 11, 23, tzinfo=UTC),
-    cpu="a processor",
-    cores=2,
-    memory_gb=24,
-    system="Linux x86_64",
-    python="3.11",
-    load_before=0.1,
-)
 FIGURE = Figure(group="drain", name="rate", value=6_000, unit="/s", target=5_000, shared="all")
 CAMPAIGN = {
     "faults": 12,

@@ -1,12 +1,15 @@
 """Every command of the house behaves alike."""
 
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from titan import VERSION
 from titan.cli import app
 
 
@@ -18,6 +21,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield (*path, name), command
 
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = dict(commands(get_command(app)))
 
 
@@ -39,9 +43,15 @@ def test_the_issues_commands_are_there() -> None:
         *("up", "pay", "watch", "doctor"),
         *("topics validate", "topics plan", "topics apply", "topics docs"),
         *("dlq list", "dlq show", "dlq redrive", "schemas export", "schemas check"),
+        *("prove", "replay", "at", "archive", "shadow", "chaos"),
     }
 
 
 @pytest.mark.parametrize("arguments", [["coffee"], ["topics", "brew"], ["dlq", "list", "--sugar"]])
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
