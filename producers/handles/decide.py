@@ -11,7 +11,6 @@ from domain.handle import normalise_handle
 from producers.handles.models import ChangeAnswer, ClaimBody, PortBody
 from projections.directory import ChangeKind, DirectoryChange
 from runtime.http.problem import Fault, ProblemError
-from runtime.vault import Vault
 from schemas.handle import (
     HandleClaimRequested,
     HandlePortRequested,
@@ -98,7 +97,7 @@ def release_of(handle: str, origin: Origin) -> Candidate:
     return Candidate(origin, request_id, handle)
 
 
-def message_of(candidate: Candidate, *, now: datetime, vault: Vault) -> Message:
+def message_of(candidate: Candidate, *, now: datetime, display_name_sealed: str | None) -> Message:
     """The record that asks for it: the same body under the same key gives the same event id."""
     origin = candidate.origin
     envelope = first_envelope(
@@ -108,17 +107,13 @@ def message_of(candidate: Candidate, *, now: datetime, vault: Vault) -> Message:
         now=now,
         traceparent=origin.traceparent,
     )
-    return encode(_event_of(candidate, now=now, vault=vault), envelope)
+    return encode(_event_of(candidate, now, display_name_sealed), envelope)
 
 
 def _event_of(
-    candidate: Candidate, *, now: datetime, vault: Vault
+    candidate: Candidate, now: datetime, display_name_sealed: str | None
 ) -> HandleClaimRequested | HandlePortRequested | HandleReleaseRequested:
-    origin, account_id, display_name = (
-        candidate.origin,
-        candidate.account_id,
-        candidate.display_name,
-    )
+    origin, account_id = candidate.origin, candidate.account_id
     if account_id is None:
         return HandleReleaseRequested(
             request_id=candidate.request_id,
@@ -127,7 +122,7 @@ def _event_of(
             fingerprint=origin.fingerprint,
             client_id=origin.client_id,
         )
-    if display_name is None:
+    if display_name_sealed is None:
         return HandlePortRequested(
             request_id=candidate.request_id,
             requested_at=now,
@@ -143,7 +138,7 @@ def _event_of(
         fingerprint=origin.fingerprint,
         client_id=origin.client_id,
         account_id=account_id,
-        display_name_sealed=vault.seal(display_name, DISPLAY_NAME_PURPOSE),
+        display_name_sealed=display_name_sealed,
     )
 
 

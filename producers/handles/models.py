@@ -35,11 +35,14 @@ class Answer(BaseModel):
 
 
 class HandleAnswer(Answer):
-    """What a handle names. `version` counts the changes of the handle, from 1."""
+    """What a handle names. `version` counts the changes of the handle, from 1.
+
+    `display_name` is null once the holder was forgotten.
+    """
 
     handle: str
     account_id: UUID
-    display_name: str
+    display_name: str | None
     currency: str
     version: int
 

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from domain.errors import Unavailable
 from producers.handles.decide import Candidate, message_of
+from producers.handles.names import sealed_name
 from projections.directory import DirectoryChange, read_changes
 from runtime import limits
 from runtime.cache import Cache
@@ -98,7 +99,8 @@ class Requests:
             known = await self._known(candidate.request_id)
             if known is not None:
                 return Asked(_same_body(known, candidate), is_replayed=True)
-        message = message_of(candidate, now=self._clock.now(), vault=self._vault)
+        sealed = await sealed_name(self._vault, candidate)
+        message = message_of(candidate, now=self._clock.now(), display_name_sealed=sealed)
         await self._publisher.publish([message], deadline_s=limits.EDGE_PUBLISH_S_MAX)
         change = await self.decided(candidate.request_id, wait_s=wait_s)
         if change is not None:

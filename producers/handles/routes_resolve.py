@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from domain.handle import normalise_handle
 from producers.handles.buckets import HIT, MISS, PLANS
-from producers.handles.decide import DISPLAY_NAME_PURPOSE
 from producers.handles.edge import HandlesEdge, edge_of
 from producers.handles.models import HandleAnswer
+from producers.handles.names import opened_name
 from producers.handles.sight import Sight
 from runtime.http.caller import Caller, caller_of
 from runtime.http.problem import ProblemError
@@ -55,9 +55,7 @@ async def get_handle(request: Request) -> Response:
     answer = {
         "handle": handle,
         "account_id": str(sight.target.account_id),
-        "display_name": edge.resources.vault.open(
-            sight.target.display_name_sealed, DISPLAY_NAME_PURPOSE
-        ),
+        "display_name": await opened_name(edge.resources.vault, handle, sight),
         "currency": sight.target.currency,
         "version": sight.version,
     }

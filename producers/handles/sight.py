@@ -9,10 +9,14 @@ _SEPARATOR = "|"
 
 
 class Sight(NamedTuple):
-    """A handle as it was seen: version 0 was never claimed, `target` is None if it names nobody."""
+    """A handle as it was seen: version 0 was never claimed, `target` is None if it names nobody.
+
+    `client_id` is whose handle it is, while it names somebody.
+    """
 
     version: int
     target: HandleTarget | None
+    client_id: str = ""
 
 
 NOBODY = Sight(0, None)
@@ -20,7 +24,9 @@ NOBODY = Sight(0, None)
 
 def sight_of(entry: HandleEntry | None) -> Sight:
     """The sight of a directory entry; of none, that nobody ever claimed the handle."""
-    return NOBODY if entry is None else Sight(entry.version, entry.target)
+    if entry is None:
+        return NOBODY
+    return Sight(entry.version, entry.target, "" if entry.target is None else entry.client_id)
 
 
 def to_text(sight: Sight) -> str:
@@ -29,7 +35,13 @@ def to_text(sight: Sight) -> str:
         return f"{sight.version}{_SEPARATOR}"
     target = sight.target
     return _SEPARATOR.join(
-        (str(sight.version), target.account_id.hex, target.currency, target.display_name_sealed)
+        (
+            str(sight.version),
+            target.account_id.hex,
+            target.currency,
+            target.display_name_sealed,
+            sight.client_id,
+        )
     )
 
 
@@ -38,5 +50,6 @@ def from_text(text: str) -> Sight:
     version, *named = text.split(_SEPARATOR)
     if named == [""]:
         return Sight(int(version), None)
-    account_id, currency, display_name_sealed = named
-    return Sight(int(version), HandleTarget(UUID(account_id), currency, display_name_sealed))
+    account_id, currency, display_name_sealed, client_id = named
+    target = HandleTarget(UUID(account_id), currency, display_name_sealed)
+    return Sight(int(version), target, client_id)

@@ -20,6 +20,7 @@ from domain.errors import Unavailable, Unknown
 from producers.payments.decide import Candidate, Known, Verdict, message_of, verdict_of
 from producers.payments.payers import Payers
 from producers.payments.quick import QuickAnswers
+from producers.payments.words import Descriptions
 from projections.payments import accepted_many
 from runtime import limits
 from runtime.circuit import Circuit
@@ -98,7 +99,7 @@ class Acceptor:
         self._quick = quick
         self._known = known
         self._payers = payers
-        self._vault = vault
+        self._descriptions = Descriptions(vault, clock)
         self._clock = clock
         self._open: dict[UUID, _Entry] = {}
         self._queue: deque[_Entry] = deque()
@@ -202,10 +203,15 @@ class Acceptor:
             owners, refused = await self._owners([candidate for candidate, _ in fresh])
             verdicts.update(refused)
             fresh = [each for each in fresh if each[0].payment_id not in refused]
+        sealed = await self._descriptions.seal([candidate for candidate, _ in fresh])
+        if sealed.refused:
+            await self._quick.release(list(sealed.refused))
+            verdicts.update(sealed.refused)
+            fresh = [each for each in fresh if each[0].payment_id not in sealed.refused]
         if fresh:
             waited_s = self._clock.monotonic_s() - min(entry.arrived_s for entry in entries)
             deadline_s = limits.EDGE_PUBLISH_S_MAX - waited_s
-            verdict = await self._publish(fresh, unproven, owners, deadline_s)
+            verdict = await self._publish(fresh, sealed.descriptions, unproven, owners, deadline_s)
             verdicts.update((candidate.payment_id, verdict) for candidate, _ in fresh)
         return [verdicts[candidate.payment_id] for candidate in candidates]
 
@@ -250,6 +256,7 @@ class Acceptor:
     async def _publish(
         self,
         fresh: Sequence[tuple[Candidate, datetime]],
+        descriptions: Mapping[UUID, str],
         unproven: frozenset[UUID],
         owners: Mapping[UUID, str],
         deadline_s: float,
@@ -260,7 +267,7 @@ class Acceptor:
                 candidate,
                 accepted_at=accepted_at,
                 now=now,
-                vault=self._vault,
+                description_sealed=descriptions.get(candidate.payment_id),
                 is_key_unproven=candidate.payment_id in unproven,
                 payer_client_id=owners.get(candidate.payment_id),
             )

@@ -1,11 +1,11 @@
 """What the Payment Router says of payments. Pure."""
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-from domain.errors import Invalid
 from domain.payment import State
-from producers.payments.decide import DESCRIPTION_PURPOSE, Known, Verdict
+from producers.payments.decide import Known, Verdict
 from producers.payments.models import (
     PaymentAnswer,
     PaymentEvent,
@@ -15,7 +15,6 @@ from producers.payments.models import (
 from projections.payments import Payment
 from runtime.http.idempotency import key_reused
 from runtime.http.problem import ProblemError, unavailable_problem, unknown_problem
-from runtime.vault import Vault
 
 _ACCEPTED: Final = (
     '{{"id":"{id}","state":"requested",'
@@ -54,8 +53,8 @@ def problem_of_verdict(verdict: Verdict) -> ProblemError | None:
             return unavailable_problem()
 
 
-def answer_of(payment: Payment, vault: Vault) -> PaymentAnswer:
-    """A payment as the projection has it."""
+def answer_of(payment: Payment, descriptions: Mapping[UUID, str]) -> PaymentAnswer:
+    """A payment as the projection has it, with its words among those that opened."""
     return PaymentAnswer(
         id=payment.payment_id,
         state=payment.state,
@@ -64,7 +63,7 @@ def answer_of(payment: Payment, vault: Vault) -> PaymentAnswer:
         amount=payment.amount_minor,
         currency=payment.currency,
         payment_type=payment.payment_type,
-        description=_opened(payment.description_sealed, vault),
+        description=descriptions.get(payment.payment_id),
         accepted_at=payment.accepted_at,
         history=[StateReached(state=state, at=at) for state, at in payment.history],
         refusal_code=payment.refusal_code,
@@ -97,13 +96,3 @@ def events_of(answer: PaymentAnswer) -> list[PaymentEvent]:
         )
         for reached in answer.history
     ]
-
-
-def _opened(sealed: str | None, vault: Vault) -> str | None:
-    if sealed is None:
-        return None
-    try:
-        return vault.open(sealed, DESCRIPTION_PURPOSE)
-    except Invalid:
-        # Sealed under a key that is gone: the payment stands, its words are lost.
-        return None

@@ -15,7 +15,6 @@ from producers.payments.models import PaymentBody
 from runtime import limits
 from runtime.http.caller import Caller, Kind
 from runtime.http.problem import Fault, ProblemError
-from runtime.vault import Vault
 from schemas.payment import PaymentRequested
 from schemas.wire import Message, encode, first_envelope
 
@@ -139,7 +138,7 @@ def message_of(
     *,
     accepted_at: datetime,
     now: datetime,
-    vault: Vault,
+    description_sealed: str | None,
     is_key_unproven: bool = False,
     payer_client_id: str | None = None,
 ) -> Message:
@@ -147,7 +146,6 @@ def message_of(
 
     `payer_client_id` is whose the payer's handle has to be when the payment is resolved.
     """
-    description = candidate.description
     event = PaymentRequested(
         payment_id=candidate.payment_id,
         accepted_at=accepted_at,
@@ -157,9 +155,7 @@ def message_of(
         amount_minor=candidate.amount_minor,
         currency=candidate.currency,
         payment_type=candidate.payment_type,
-        description_sealed=None
-        if description is None
-        else vault.seal(description, DESCRIPTION_PURPOSE),
+        description_sealed=description_sealed,
         fingerprint=candidate.fingerprint,
         is_key_unproven=is_key_unproven,
         payer_client_id=payer_client_id,

@@ -30,6 +30,7 @@ from producers.payments.models import (
     PaymentAnswer,
     PaymentBody,
 )
+from producers.payments.words import opened_descriptions
 from runtime import limits
 from runtime.http.body import canonical_json, fingerprint_of, read_json
 from runtime.http.caller import Caller, caller_of
@@ -162,9 +163,11 @@ async def _final_within(
         if state is None:
             return None
         payment = await edge.payment(candidate.payment_id, client_id=candidate.client_id)
+        if payment is None:
+            return None
+        return answer_of(payment, await opened_descriptions(edge.resources.vault, [payment]))
     except Unavailable:
         return None
-    return None if payment is None else answer_of(payment, edge.resources.vault)
 
 
 def _items(value: Any) -> list[Any]:  # noqa: ANN401 - JSON is anything

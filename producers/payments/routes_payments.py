@@ -16,6 +16,7 @@ from domain.payment import FINAL, State
 from producers.payments.answers import answer_of, requested_answer
 from producers.payments.edge import PaymentsEdge, TheEdge
 from producers.payments.models import PaymentAnswer
+from producers.payments.words import opened_descriptions
 from projections.payments import Filters, PageStart, Payment, list_payments
 from runtime.http.caller import TheCaller
 from runtime.http.openapi import takes
@@ -77,7 +78,7 @@ async def get_payments(
 ) -> Response:
     """This client's payments only."""
     filters = query.filters
-    cursors, vault = edge.resources.cursors, edge.resources.vault
+    cursors = edge.resources.cursors
     scope = f"payments|{caller.client_id}|{filters}"
     after = None
     if query.cursor is not None:
@@ -88,6 +89,8 @@ async def get_payments(
             connection, caller.client_id, filters, after=after, limit=query.limit + 1
         )
 
+    words = await opened_descriptions(edge.resources.vault, found[: query.limit])
+
     def cursor_of(payment: Payment) -> str:
         position = [payment.accepted_at.isoformat(), str(payment.payment_id)]
         return cursors.write(position, scope=scope)
@@ -95,7 +98,7 @@ async def get_payments(
     page = page_of(
         found,
         limit=query.limit,
-        document=lambda payment: answer_of(payment, vault),
+        document=lambda payment: answer_of(payment, words),
         cursor=cursor_of,
     )
     return Response(page.model_dump_json(), media_type=_JSON)
@@ -132,7 +135,7 @@ async def payment_answer(edge: PaymentsEdge, payment_id: UUID, *, client_id: str
     except Unavailable as error:
         down = error
     if payment is not None:
-        return answer_of(payment, edge.resources.vault)
+        return answer_of(payment, await opened_descriptions(edge.resources.vault, [payment]))
     known = await edge.quick.find(payment_id, client_id=client_id)
     if known is not None:
         return requested_answer(payment_id, known)

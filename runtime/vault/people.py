@@ -68,21 +68,21 @@ class PeopleKeys:
         )
 
     async def for_sealing(self, messages: Mapping[UUID, int]) -> dict[UUID, Cipher]:
-        """The newest cipher of each owner, for so many messages; forgotten owners are absent.
+        """The newest cipher of each owner, for so many messages; forgotten owners are absent."""
+        found = await self.held(messages)
+        missing = {owner: count for owner, count in messages.items() if owner not in found}
+        return found | await self.fetch(missing) if missing else found
 
-        Keys that are not in memory are fetched together, and made for whoever has none.
-        """
+    async def held(self, messages: Mapping[UUID, int]) -> dict[UUID, Cipher]:
+        """Those of the ciphers that are in memory, with so many messages left to them."""
         await self._look()
         found: dict[UUID, Cipher] = {}
-        missing: dict[UUID, int] = {}
         for owner, count in messages.items():
             kept = self._kept_of(self._sealing.get(owner))
-            if kept is None or kept.reserved < count:
-                missing[owner] = count
-            else:
+            if kept is not None and kept.reserved >= count:
                 kept.reserved -= count
                 found[owner] = kept.cipher
-        return found | await self._fetch(missing) if missing else found
+        return found
 
     async def for_opening(self, wanted: Collection[Wanted]) -> dict[Wanted, Cipher]:
         """The ciphers that are wanted; those that are not there, or another's, are absent.
@@ -139,7 +139,8 @@ class PeopleKeys:
                 self.clear()
                 self._epoch = epoch
 
-    async def _fetch(self, missing: Mapping[UUID, int]) -> dict[UUID, Cipher]:
+    async def fetch(self, missing: Mapping[UUID, int]) -> dict[UUID, Cipher]:
+        """The ciphers of owners from the store, all at once; made for whoever has none."""
         block = max(limits.MESSAGES_RESERVED, *missing.values())
         wanted = dict(missing)
         for _ in range(limits.CREATE_ATTEMPTS_MAX):

@@ -1,9 +1,11 @@
 """The vault: text about people is sealed before it leaves the process, opened only in answers."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID
 
-from domain.errors import Defect, Invalid
+from domain.errors import Defect, Invalid, Unavailable
+from runtime.circuit import Circuit
 from runtime.database import Connection
 from runtime.vault.binding import Binding
 from runtime.vault.blind_index import BlindIndexes, root_from
@@ -95,10 +97,29 @@ class Vault:
                 opened.append(None)
         return opened
 
-    async def warm(self, owners: Collection[UUID]) -> None:
-        """Have the keys of these people in memory: one question for all, before many seals."""
-        if owners:
-            await self.people.for_sealing(dict.fromkeys(owners, 0))
+    async def seal_each(
+        self, texts: Sequence[tuple[Binding, str]], *, circuit: Circuit
+    ) -> list[str | Forgotten | Unavailable]:
+        """Texts of any people, each by its binding's owner, or why that one could not be sealed.
+
+        One question for all keys that are not in memory, within the circuit. So those whose keys
+        are there are served while nobody answers.
+        """
+        messages = Counter(_person(binding) for binding, _ in texts)
+        ciphers = await self.people.held(messages)
+        missing = {owner: messages[owner] for owner in messages.keys() - ciphers.keys()}
+        reason: Forgotten | Unavailable = Forgotten()
+        if missing:
+            try:
+                ciphers |= await circuit.ask(lambda: self.people.fetch(missing))
+            except Unavailable as error:
+                reason = error
+        return [
+            reason
+            if (cipher := ciphers.get(_person(binding))) is None
+            else cipher.encrypt(text, binding)
+            for binding, text in texts
+        ]
 
     async def forget(self, connection: Connection | None, owner: UUID) -> bool:
         """Destroy a person's keys and traces in the caller's transaction; False if it was done.

@@ -75,7 +75,10 @@ class CheckedPipeline:
         body = (candidate.from_handle, candidate.to_handle, candidate.amount_minor)
         self.paper.bodies[str(candidate.payment_id), candidate.fingerprint] = body
         message = message_of(
-            candidate, accepted_at=at, now=self.pipeline.clock.now(), vault=self.vault
+            candidate,
+            accepted_at=at,
+            now=self.pipeline.clock.now(),
+            description_sealed=None,
         )
         at_once(self.pipeline.log.publish([message], deadline_s=1))
 

@@ -24,7 +24,7 @@ from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher
 from runtime.settings import Settings
 from runtime.unit import PostgresUnits
-from runtime.vault import Vault
+from runtime.vault.memory import memory_vault
 from tests.support.asgi import Answer, call, running
 from tests.support.directory_events import opening_requested
 
@@ -127,7 +127,7 @@ async def edge_alone(**changes: Any) -> AsyncIterator[tuple[Edge, MemoryPublishe
     async def resources(
         name: str, settings: Settings, clock: Clock
     ) -> AsyncIterator[EdgeResources]:
-        vault = Vault(bytes(32))
+        vault = memory_vault(bytes(32), clock=clock)
         assert settings.postgres_dsn is not None
         database = await Database.connect(settings.postgres_dsn.get_secret_value(), name=name)
         cache = Cache.at(f"redis://{NOBODY}", prefix="test:", clock=clock)

@@ -18,7 +18,7 @@ from runtime.http.page import Cursors
 from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher, Publisher
 from runtime.settings import Settings
-from runtime.vault import Vault
+from runtime.vault.memory import memory_vault
 from schemas.event import Delivered, Position
 from schemas.payment import PaymentRequested
 from schemas.wire import Message, decode
@@ -87,7 +87,7 @@ async def router_in_memory(
     async def resources(
         name: str, settings: Settings, clock: Clock
     ) -> AsyncIterator[EdgeResources]:
-        vault = Vault(bytes(32))
+        vault = memory_vault(bytes(32), clock=clock)
         assert settings.postgres_dsn is not None
         database = await Database.connect(settings.postgres_dsn.get_secret_value(), name=name)
         cache = Cache.at(f"redis://{NOBODY}", prefix="test:", clock=clock)
