@@ -7,6 +7,7 @@ import typer
 from titan import (
     archive_command,
     at_command,
+    auth_command,
     chaos_command,
     dlq_command,
     docs_command,
@@ -42,6 +43,7 @@ app.command("sample-data")(sample_command.sample_data)
 app.command("migrate")(migrate_command.migrate_database)
 app.command("chaos")(chaos_command.chaos)
 app.command("forget")(forget_command.forget)
+app.add_typer(auth_command.app, name="auth")
 app.add_typer(keys_command.app, name="keys")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")

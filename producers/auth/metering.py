@@ -86,10 +86,16 @@ def charge(meters: Mapping[MeterKey, Meter], now: datetime) -> Charged:
 
 
 def refund(meters: Mapping[MeterKey, Meter], now: datetime) -> dict[MeterKey, Meter]:
-    """Take a charge back: the try was right. The account begins anew, and is known here."""
+    """Take a charge back: the try was right. The account begins anew, and is known here.
+
+    Where it was known before, what strangers have tried still counts against them.
+    """
     refunded: dict[MeterKey, Meter] = {}
+    counted = _counted(meters, now)
     for key, meter in meters.items():
         match key.kind:
+            case MeterKind.ACCOUNT if key not in counted:
+                continue
             case MeterKind.ADDRESS | MeterKind.REGISTRATION:
                 _, each_s = _BUCKETS[key.kind]
                 drained_at = (meter.drained_at or now) - timedelta(seconds=each_s)

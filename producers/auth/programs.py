@@ -3,6 +3,7 @@
 A program has scopes, each of its credentials at most these; a token has at most its credential's.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from schemas.standing import Standing, session_principal
 from schemas.wire import Message
 
 PROGRAM_PREFIX: Final = "client:"
+CLIENT_ID: Final = re.compile(r"client:[a-z][a-z0-9-]{0,47}\Z")
 
 _MARKS: Final = {
     CredentialKind.SECRET: CLIENT_SECRET_MARK,
@@ -38,7 +40,7 @@ _READ: Final = (
 _LOCK: Final = _READ + " FOR UPDATE"
 
 _USE: Final = """
-    SELECT credential_id, scopes, last_used_at
+    SELECT credential_id, auth_credentials.scopes, last_used_at
     FROM auth_credentials JOIN auth_clients AS client USING (client_id)
     WHERE secret_hash = $1 AND kind = 'secret' AND client_id = $2
       AND auth_credentials.revoked_at IS NULL AND client.revoked_at IS NULL

@@ -12,6 +12,7 @@ from producers.auth.edge import AuthEdge
 from producers.auth.events import Act, message, revoked_messages
 from producers.auth.models import LoginBody, PasswordBody, RegisterBody, TokenAnswer
 from producers.auth.passwords import normalise_password
+from producers.auth.people import add_person, sealed_person
 from producers.auth.secret import REFRESH_MARK, new_secret
 from producers.auth.session_rows import Session, add_session, end_sessions_of
 from producers.auth.tokens import token_answer
@@ -30,7 +31,7 @@ from runtime.database import Connection
 from runtime.http.problem import Fault, ProblemError
 from runtime.outbox import put
 from schemas.session import RevocationReason, SessionRefusalCode, SessionStarted
-from schemas.user import PasswordChanged, UserRegistered
+from schemas.user import PasswordChanged
 
 
 async def register(edge: AuthEdge, act: Act, body: RegisterBody, *, address: str) -> UUID:
@@ -47,57 +48,18 @@ async def register(edge: AuthEdge, act: Act, body: RegisterBody, *, address: str
             if await users.find_user(connection, index) is not None:
                 raise _email_taken()
         password_hash = await turn.hash(password)
-    user_id = edge.resources.clock.random_id()
-    await add_person(
-        edge,
-        act,
-        user_id=user_id,
+    person = await sealed_person(
+        edge.resources.vault,
+        edge.resources.clock.random_id(),
         email=email,
         display_name=display_name,
         password_hash=password_hash,
     )
-    return user_id
-
-
-async def add_person(
-    edge: AuthEdge,
-    act: Act,
-    *,
-    user_id: UUID,
-    email: str,
-    display_name: str,
-    password_hash: str,
-) -> None:
-    """Seal who they are, and put them into the table and onto the log; ProblemError 409."""
-    vault = edge.resources.vault
-    email_sealed, display_name_sealed = await vault.seal_for(
-        user_id,
-        [
-            (users.binding("email_sealed", user_id), email),
-            (users.binding("display_name_sealed", user_id), display_name),
-        ],
-    )
     async with edge.resources.database.connection() as connection, connection.transaction():
-        is_new = await users.add_user(
-            connection,
-            user_id=user_id,
-            email_index=vault.blind_index(users.EMAIL_INDEX, email),
-            email_sealed=email_sealed,
-            display_name_sealed=display_name_sealed,
-            password_hash=password_hash,
-            at=act.at,
-        )
-        if not is_new:
+        if not await add_person(connection, act, person):
             raise _email_taken()
-        event = UserRegistered(
-            request_id=act.act_id,
-            requested_at=act.at,
-            user_id=user_id,
-            email_sealed=email_sealed,
-            display_name_sealed=display_name_sealed,
-        )
-        await put(connection, [message(act, event)])
     edge.relay.wake()
+    return person.user_id
 
 
 async def sign_in(edge: AuthEdge, act: Act, body: LoginBody, *, address: str) -> TokenAnswer:

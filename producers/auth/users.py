@@ -111,7 +111,7 @@ async def set_suspended(connection: Connection, user_id: UUID, at: datetime | No
     """Let somebody in no more, or again; False if nothing changed."""
     done = await connection.execute(
         "UPDATE auth_users SET suspended_at = $2 "
-        "WHERE user_id = $1 AND (suspended_at IS NULL) <> ($2 IS NULL)",
+        "WHERE user_id = $1 AND (suspended_at IS NULL) <> ($2::timestamptz IS NULL)",
         user_id,
         at,
     )

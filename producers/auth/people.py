@@ -1,0 +1,94 @@
+"""New people, and what an operator does about people: each told on the log in its transaction."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.client import client_of
+from producers.auth import users
+from producers.auth.events import OPERATOR, Act, message, revoked_messages, standing_message
+from producers.auth.session_rows import end_sessions_of
+from runtime.database import Connection
+from runtime.http.caller import Role
+from runtime.outbox import put
+from runtime.vault import Vault
+from schemas.session import RevocationReason
+from schemas.standing import Standing
+from schemas.user import UserRegistered, UserRolesChanged
+
+
+class NewPerson(NamedTuple):
+    """Somebody as the table and the log have them."""
+
+    user_id: UUID
+    email_index: str
+    email_sealed: str
+    display_name_sealed: str
+    password_hash: str
+
+
+async def sealed_person(
+    vault: Vault, user_id: UUID, *, email: str, display_name: str, password_hash: str
+) -> NewPerson:
+    """Seal who somebody is; `email` and `display_name` are normalised."""
+    email_sealed, display_name_sealed = await vault.seal_for(
+        user_id,
+        [
+            (users.binding("email_sealed", user_id), email),
+            (users.binding("display_name_sealed", user_id), display_name),
+        ],
+    )
+    index = vault.blind_index(users.EMAIL_INDEX, email)
+    return NewPerson(user_id, index, email_sealed, display_name_sealed, password_hash)
+
+
+async def add_person(connection: Connection, act: Act, person: NewPerson) -> bool:
+    """Let somebody sign in from now on; False if the address is somebody's already."""
+    if not await users.add_user(connection, **person._asdict(), at=act.at):
+        return False
+    event = UserRegistered(
+        request_id=act.act_id,
+        requested_at=act.at,
+        user_id=person.user_id,
+        email_sealed=person.email_sealed,
+        display_name_sealed=person.display_name_sealed,
+    )
+    await put(connection, [message(act, event)])
+    return True
+
+
+async def grant_roles(
+    connection: Connection, act: Act, user_id: UUID, roles: Sequence[Role]
+) -> None:
+    """Make somebody staff, or no more; they sign in anew, so that their tokens say so."""
+    await users.set_roles(connection, user_id, sorted(roles))
+    event = UserRolesChanged(
+        request_id=act.act_id,
+        requested_at=act.at,
+        user_id=user_id,
+        roles=sorted(roles),
+        changed_by=OPERATOR,
+    )
+    ended = await end_sessions_of(connection, user_id, act.at)
+    revoked = revoked_messages(act, ended, RevocationReason.ROLES_CHANGED)
+    await put(connection, [message(act, event), *revoked])
+
+
+async def suspend(connection: Connection, act: Act, user_id: UUID) -> bool:
+    """Let somebody in nowhere until they are reinstated; False if nothing changed."""
+    if not await users.set_suspended(connection, user_id, act.at):
+        return False
+    ended = await end_sessions_of(connection, user_id, act.at)
+    told = standing_message(act, client_of(user_id), Standing.SUSPENDED, lasts=True)
+    revoked = revoked_messages(act, ended, RevocationReason.SUSPENDED)
+    await put(connection, [told, *revoked])
+    return True
+
+
+async def reinstate(connection: Connection, act: Act, user_id: UUID) -> bool:
+    """Let somebody sign in again; False if nothing changed."""
+    if not await users.set_suspended(connection, user_id, None):
+        return False
+    told = standing_message(act, client_of(user_id), Standing.ACTIVE, lasts=True)
+    await put(connection, [told])
+    return True
