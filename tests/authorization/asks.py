@@ -1,0 +1,253 @@
+"""How each route is asked: for an object of the owner's, with a body that the owner could send.
+
+A route that is not here is asked with ids of nothing, and an empty object for its body.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from tests.authorization.house import SHOP, House, client_of
+
+REASON = "a reason of some length"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request."""
+
+    path: str
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Make = Callable[[House], Awaitable[Ask]]
+
+
+def keyed(path: str, body: Any = None, **headers: str) -> Ask:
+    return Ask(path, body, {"idempotency-key": str(uuid4()), **headers})
+
+
+async def a_payment(house: House) -> dict[str, Any]:
+    return {
+        "from_handle": house.payee,
+        "to_handle": "somebody-else",
+        "amount": 1,
+        "currency": "USD",
+        "payment_type": "WALLET",
+    }
+
+
+async def post_payment(house: House) -> Ask:
+    return keyed("/payments", await a_payment(house))
+
+
+async def post_bulk(house: House) -> Ask:
+    item = await a_payment(house) | {"idempotency_key": str(uuid4())}
+    return Ask("/payments/bulk", {"payments": [item]})
+
+
+async def posted_payment(house: House) -> str:
+    payment_id = uuid4()
+    await house.execute(
+        "INSERT INTO payments (payment_id, client_id, accepted_at, requested_at, posted_at,"
+        " posting_id, amount_minor, currency, payment_type, from_handle, to_handle, fingerprint)"
+        " VALUES ($1, $2, now(), now(), now(), $1, 1, 'USD', 'WALLET', 'a', 'b', $3)",
+        payment_id,
+        client_of(house.owner),
+        "0" * 64,
+    )
+    return f"/payments/{payment_id}"
+
+
+async def get_payment(house: House) -> Ask:
+    return Ask(await posted_payment(house))
+
+
+async def get_payment_events(house: House) -> Ask:
+    return Ask(f"{await posted_payment(house)}/events")
+
+
+async def post_account(_: House) -> Ask:
+    return keyed("/accounts", {"currency": "USD"}, prefer="wait=10")
+
+
+async def get_account(house: House) -> Ask:
+    return Ask(f"/accounts/{house.account_id}")
+
+
+async def get_entries(house: House) -> Ask:
+    return Ask(f"/accounts/{house.account_id}/entries")
+
+
+async def resolve(house: House) -> Ask:
+    return Ask(f"/handles/resolve?handle={house.payee}")
+
+
+async def post_handle(house: House) -> Ask:
+    body = {"handle": f"h{uuid4().hex[:20]}", "account_id": house.account_id, "display_name": "Ann"}
+    return keyed("/handles", body, prefer="wait=10")
+
+
+async def port_handle(house: House) -> Ask:
+    path = f"/handles/{await house.handle()}/port"
+    return keyed(path, {"account_id": house.second_account_id}, prefer="wait=10")
+
+
+async def delete_handle(house: House) -> Ask:
+    return keyed(f"/handles/{await house.handle()}", prefer="wait=10")
+
+
+async def get_history(house: House) -> Ask:
+    return Ask(f"/handles/{house.payee}/history")
+
+
+async def get_handle_request(house: House) -> Ask:
+    return Ask(f"/handles/requests/{(await house.claim())['request_id']}")
+
+
+async def get_payers(house: House) -> Ask:
+    return Ask(f"/handles/{house.payee}/payers")
+
+
+async def put_payer(house: House) -> Ask:
+    return Ask(f"/handles/{house.payee}/payers/{SHOP}")
+
+
+async def delete_payer(house: House) -> Ask:
+    await house.execute(
+        "INSERT INTO payer_grants (client_id, handle, owner_client_id) VALUES ($1, $2, $3)"
+        " ON CONFLICT DO NOTHING",
+        *(SHOP, house.payee, client_of(house.owner)),
+    )
+    return Ask(f"/handles/{house.payee}/payers/{SHOP}")
+
+
+async def delete_session(house: House) -> Ask:
+    session_id = uuid4()
+    await house.execute(
+        "INSERT INTO auth_users (user_id, registered_at) VALUES ($1, now()) ON CONFLICT DO NOTHING",
+        house.owner,
+    )
+    await house.execute(
+        "INSERT INTO auth_sessions"
+        " (session_id, user_id, with_totp, started_at, refreshed_at, expires_at)"
+        " VALUES ($1, $2, false, now(), now(), now() + interval '1 day')",
+        *(session_id, house.owner),
+    )
+    return Ask(f"/auth/sessions/{session_id}")
+
+
+def _program_name() -> str:
+    return f"p{uuid4().hex[:20]}"
+
+
+async def a_program(house: House) -> str:
+    client_id = f"client:{_program_name()}"
+    await house.execute(
+        "INSERT INTO auth_clients (client_id, scopes, created_at)"
+        " VALUES ($1, '{payments:read}', now())",
+        client_id,
+    )
+    return client_id
+
+
+async def post_client(_: House) -> Ask:
+    return Ask("/auth/clients", {"name": _program_name(), "scopes": ["payments:read"]})
+
+
+async def delete_client(house: House) -> Ask:
+    return Ask(f"/auth/clients/{await a_program(house)}")
+
+
+async def post_credential(house: House) -> Ask:
+    path = f"/auth/clients/{await a_program(house)}/credentials"
+    return Ask(path, {"kind": "api_key", "scopes": ["payments:read"]})
+
+
+async def get_credentials(house: House) -> Ask:
+    return Ask(f"/auth/clients/{await a_program(house)}/credentials")
+
+
+async def patch_me(_: House) -> Ask:
+    return Ask("/users/me", {"legal_name": "Ann Example"})
+
+
+async def a_person(house: House) -> str:
+    """Somebody who has told us their name."""
+    person_id = uuid4()
+    token = house.token_for(person_id)
+    answer = await house.ask("users", token, "PATCH", "/users/me", {"legal_name": "Ann Example"})
+    assert answer.status == 200, answer
+    return str(person_id)
+
+
+async def search(_: House) -> Ask:
+    return Ask("/admin/people/search", {"email": f"{uuid4().hex}@example.com"})
+
+
+def of_person(suffix: str, body: Any = None) -> Make:
+    async def make(house: House) -> Ask:
+        return Ask(f"/admin/people/{await a_person(house)}{suffix}", body)
+
+    return make
+
+
+def of_account(suffix: str, body: Any = None) -> Make:
+    async def make(house: House) -> Ask:
+        return Ask(f"/admin/accounts/{house.account_id}{suffix}", body)
+
+    return make
+
+
+ASKS: dict[str, Make] = {
+    "POST /payments": post_payment,
+    "POST /payments/bulk": post_bulk,
+    "GET /payments/{payment_id}": get_payment,
+    "GET /payments/{payment_id}/events": get_payment_events,
+    "POST /accounts": post_account,
+    "GET /accounts/{account_id}": get_account,
+    "GET /accounts/{account_id}/entries": get_entries,
+    "GET /handles/resolve": resolve,
+    "POST /handles": post_handle,
+    "POST /handles/{handle}/port": port_handle,
+    "DELETE /handles/{handle}": delete_handle,
+    "GET /handles/{handle}/history": get_history,
+    "GET /handles/requests/{request_id}": get_handle_request,
+    "GET /handles/{handle}/payers": get_payers,
+    "PUT /handles/{handle}/payers/{program_id}": put_payer,
+    "DELETE /handles/{handle}/payers/{program_id}": delete_payer,
+    "DELETE /auth/sessions/{session_id}": delete_session,
+    "POST /auth/clients": post_client,
+    "DELETE /auth/clients/{client_id}": delete_client,
+    "POST /auth/clients/{client_id}/credentials": post_credential,
+    "GET /auth/clients/{client_id}/credentials": get_credentials,
+    "PATCH /users/me": patch_me,
+    "POST /admin/people/search": search,
+    "GET /admin/people/{person_id}": of_person(""),
+    "POST /admin/people/{person_id}/reveal": of_person(
+        "/reveal", {"field": "legal_name", "reason": REASON}
+    ),
+    "POST /admin/people/{person_id}/suspension": of_person("/suspension", {"reason": REASON}),
+    "POST /admin/people/{person_id}/reinstatement": of_person("/reinstatement", {"reason": REASON}),
+    "POST /admin/people/{person_id}/forgetting": of_person("/forgetting", {"reason": REASON}),
+    "GET /admin/accounts/{account_id}": of_account(""),
+    "POST /admin/accounts/{account_id}/freeze": of_account("/freeze", {"reason": "court_order"}),
+    "POST /admin/accounts/{account_id}/unfreeze": of_account(
+        "/unfreeze", {"reason": "court_order"}
+    ),
+}
+
+
+async def ask_for(house: House, route: str) -> Ask:
+    """The request for a route."""
+    make = ASKS.get(route)
+    if make is not None:
+        return await make(house)
+    method, _, path = route.partition(" ")
+    path = re.sub(r"\{client_id\}", "client:nobody", path)
+    path = re.sub(r"\{kind\}", "email", path)
+    path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), path)
+    return Ask(path, None if method in {"GET", "HEAD", "DELETE"} else {})

@@ -1,0 +1,115 @@
+"""Every route of every edge, asked by somebody of each kind: the whole answer is matrix.yaml."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from runtime.http.authorization import HOUSE_RULES, Rules
+from runtime.settings import Settings
+from tests.authorization.asks import ASKS, ask_for
+from tests.authorization.house import PERSONAS, house_at
+from tests.support.asgi import call
+from titan.edge import EDGES
+
+MATRIX: dict[str, dict[str, str]] = yaml.safe_load(
+    Path(__file__).with_name("matrix.yaml").read_text("utf-8")
+)
+NEEDS_ALL = {"payments": ["handles"], "handles": ["payments"], "users": ["payments", "handles"]}
+"""Whom an edge's objects are made at, besides itself."""
+
+
+def rules_of(edge: str) -> Rules:
+    rules: Rules = import_module(f"producers.{edge}.app").RULES
+    return {**HOUSE_RULES, **rules}
+
+
+def app_of(edge: str) -> FastAPI:
+    app: FastAPI = import_module(f"producers.{edge}.app").make_app(Settings())
+    return app
+
+
+def served(app: FastAPI) -> set[str]:
+    """Every route that an application would answer, however it came to it."""
+    found: set[str] = set()
+    waiting: list[Any] = list(app.routes)
+    while waiting:
+        route = waiting.pop()
+        if isinstance(route, APIRoute | Route):
+            # Refusing a method is no route: tests/runtime/http shows what it answers.
+            if route.endpoint.__name__ != "_refuse_method":
+                found |= {f"{method} {route.path}" for method in route.methods or ()}
+        else:
+            waiting += route.original_router.routes
+    return found
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_matrix_names_each_route_and_no_other(edge: str) -> None:
+    assert served(app_of(edge)) == {f"{method} {path}" for method, path in rules_of(edge)}
+    assert served(app_of(edge)) == MATRIX[edge].keys() | MATRIX["every"].keys()
+
+
+def test_the_matrix_has_a_cell_for_each_kind_of_caller() -> None:
+    lines = [line for routes in MATRIX.values() for line in routes.values()]
+
+    assert {len(line.split()) for line in lines} == {len(PERSONAS)}
+    assert ASKS.keys() <= {route for routes in MATRIX.values() for route in routes}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_only_what_is_public_is_answered_to_nobody_in_particular(edge: str) -> None:
+    rules = rules_of(edge)
+    for route, line in (MATRIX[edge] | MATRIX["every"]).items():
+        method, _, path = route.partition(" ")
+        cells = dict(zip(PERSONAS, line.split(), strict=True))
+        if rules[method, path].is_public:
+            assert len(set(cells.values())) == 1, route
+        else:
+            strangers = [cells[name] for name in ("anonymous", "expired", "revoked")]
+            assert (strangers, cells["suspended"]) == (["401"] * 3, "403"), route
+
+
+@pytest.mark.real
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("edge", EDGES)
+async def test_each_cell_is_answered_as_the_matrix_says(edge: str, settings: Settings) -> None:
+    rules, wrong, routes = rules_of(edge), [], MATRIX[edge] | MATRIX["every"]
+    async with house_at(settings, edge, *NEEDS_ALL.get(edge, [])) as house:
+        if edge in NEEDS_ALL:
+            await house.open_accounts()
+        for route, line in routes.items():
+            method, _, path = route.partition(" ")
+            told = []
+            for persona, expected in zip(PERSONAS, line.split(), strict=True):
+                ask = await ask_for(house, route)
+                acts = await house.acts()
+                answer = await house.ask(edge, persona, method, ask.path, ask.body, ask.headers)
+                acts = await house.acts() - acts
+                due = rules[method, path].is_audited and answer.status < 400
+                told.append(str(answer.status))
+                if (str(answer.status), acts) != (expected, int(due)):
+                    wrong.append(
+                        f"{route} by {persona}: {answer.status} {answer.code}, {acts} acts"
+                    )
+            print(f"  {route}: {' '.join(told)}")  # noqa: T201 - the lines as they would have to be
+    assert wrong == []
+
+
+@pytest.mark.parametrize("edge", EDGES)
+async def test_no_other_origin_is_let_in(edge: str) -> None:
+    app = app_of(edge)
+    origin = [("origin", "https://evil.example"), ("access-control-request-method", "POST")]
+    for route in MATRIX[edge] | MATRIX["every"]:
+        method, _, path = route.partition(" ")
+        preflight = await call(app, "OPTIONS", path, headers=origin)
+        assert preflight.status == 405, route
+        assert not any(name.startswith("access-control-") for name in preflight.headers), route
+        assert preflight.headers["cross-origin-resource-policy"] == "same-origin"
+        assert preflight.headers["x-frame-options"] == "DENY"
+        assert method != "OPTIONS"
