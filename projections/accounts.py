@@ -57,6 +57,15 @@ async def read_accounts(
     }
 
 
+async def accounts_of(connection: Connection, client_id: str) -> list[AccountProfile]:
+    """All accounts of a client, the oldest first."""
+    rows = await connection.fetch(_READ_OF_CLIENT, client_id)
+    return [
+        AccountProfile(row[0], row[1], AccountKind(row[2]), Tier(row[3]), row[4], row[5])
+        for row in rows
+    ]
+
+
 async def write_opened(connection: Connection, profiles: Sequence[AccountProfile]) -> None:
     """Add accounts that were read as absent.
 
@@ -71,6 +80,10 @@ async def write_opened(connection: Connection, profiles: Sequence[AccountProfile
 _READ: Final = (
     "SELECT account_id, client_id, kind, tier, currency, requested_at FROM accounts"
     " WHERE account_id = ANY($1::uuid[])"
+)
+_READ_OF_CLIENT: Final = (
+    "SELECT account_id, client_id, kind, tier, currency, requested_at FROM accounts"
+    " WHERE client_id = $1 ORDER BY requested_at, account_id"
 )
 _INSERT: Final = (
     "INSERT INTO accounts (account_id, client_id, kind, tier, currency, requested_at)"

@@ -39,7 +39,8 @@ class AccountEvent(RequestEvent):
 class AccountOpeningRequested(AccountEvent):
     """Somebody asked for an account.
 
-    Source: producers.payments (POST /accounts) and producers.chart_of_accounts (system accounts).
+    Source: producers.payments (POST /accounts), producers.users (POST /users/me/wallets) and
+            producers.chart_of_accounts (system accounts).
     Key:    account_id.
     Units:  none.
     Errors: breaks this schema -> dead letter, never retried.
@@ -91,3 +92,71 @@ class AccountOpeningRefused(AccountEvent):
     TOPIC: ClassVar[str] = "account.opening-refused.v1"
 
     code: AccountRefusalCode
+
+
+class FreezeReason(StrEnum):
+    """Why somebody freezes an account, or lifts its freeze; a list, so that it names nobody."""
+
+    SUSPECTED_FRAUD = "suspected_fraud"
+    COURT_ORDER = "court_order"
+    HOLDER_ASKED = "holder_asked"
+    ACCOUNT_TAKEN_OVER = "account_taken_over"
+    SETTLED = "settled"
+
+
+class AccountFreezeRequested(AccountEvent):
+    """Staff would stop an account, or let it go again.
+
+    Source: producers.users (POST /admin/accounts/{id}/freeze, .../unfreeze), by its outbox.
+    Key:    account_id, so that of a freeze and its lifting the later one stands.
+    Units:  none.
+    Errors: breaks this schema -> dead letter, never retried.
+    """
+
+    TOPIC: ClassVar[str] = "account.freeze-requested.v1"
+
+    is_frozen: bool
+    """Whether the account is to be frozen from now on."""
+    reason: FreezeReason
+    actor: ClientId
+
+
+class AccountFrozen(AccountEvent):
+    """The ledger refuses what would debit or credit the account, and new holds on it.
+
+    Source: consumers.account_freezing, one for each request that was granted, also if it was
+            frozen before.
+    Key:    account_id.
+    Units:  none.
+    Errors: breaks this schema -> dead letter, never retried.
+    """
+
+    TOPIC: ClassVar[str] = "account.frozen.v1"
+
+    reason: FreezeReason
+
+
+class AccountUnfrozen(AccountEvent):
+    """The account may be debited and credited again.
+
+    Source: consumers.account_freezing.
+    Key:    account_id.
+    Units:  none.
+    Errors: breaks this schema -> dead letter, never retried.
+    """
+
+    TOPIC: ClassVar[str] = "account.unfrozen.v1"
+
+    reason: FreezeReason
+
+
+class AccountFreezeRefused(AccountEvent):
+    """There is no such account in the ledger: nothing was frozen, nothing let go.
+
+    Source: consumers.account_freezing.
+    Key:    account_id.
+    Units:  none.
+    Errors: breaks this schema -> dead letter, never retried.
+    """
+
+    TOPIC: ClassVar[str] = "account.freeze-refused.v1"

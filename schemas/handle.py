@@ -32,7 +32,7 @@ class HandleEvent(RequestEvent):
 class HandleClaimRequested(HandleEvent):
     """Somebody asked for a handle to name their account.
 
-    Source: producers.handles (POST /handles).
+    Source: producers.handles (POST /handles) and producers.users (POST /users/me/handles).
     Key:    handle, so that of two racing claims one wins.
     Units:  none.
     Errors: breaks this schema -> dead letter, never retried.
@@ -63,7 +63,7 @@ class HandlePortRequested(HandleEvent):
 class HandleReleaseRequested(HandleEvent):
     """The holder gives the handle up.
 
-    Source: producers.handles (DELETE /handles/{handle}).
+    Source: producers.handles (DELETE /handles/{handle}) and producers.users (a contact that went).
     Key:    handle.
     Units:  none.
     Errors: breaks this schema -> dead letter, never retried.

@@ -1,4 +1,4 @@
-"""Run an edge: `python -m titan.edge handles|payments|auth`.
+"""Run an edge: `python -m titan.edge handles|payments|auth|users`.
 
 The application is what `producers.X.app:make_app` builds, as `uvicorn --factory` would run it;
 here host and port come from the settings, so that the demo's promise to stay on loopback holds.
@@ -22,6 +22,7 @@ EDGES: Final[Mapping[str, str]] = {
     "handles": "handles_port",
     "payments": "payments_port",
     "auth": "auth_port",
+    "users": "users_port",
 }
 """Every edge (a room of producers/) and the setting of its port."""
 

@@ -27,6 +27,7 @@ from titan.chaos.history import History
 from titan.chaos.load import Load
 from titan.chaos.opening import CRASHES
 from titan.chaos.people import CROWD, bring_in, open_account
+from titan.chaos.schedule import QUIET
 from titan.chaos.strike_processes import WITHOUT_INBOX
 from titan.chaos.target import RECOVERY_S_MAX, SESSION_MS, Target
 from titan.edge import EDGES
@@ -47,7 +48,7 @@ STAGES = (
     "handle_directory",
 )
 """The last in the flow first."""
-ROOMS = (*STAGES, *EDGES)
+ROOMS = (*STAGES, *(room for room in EDGES if room not in QUIET))
 
 EDGE_POINTS = (
     *(Point.PUBLISH_BEFORE, Point.PUBLISH_SENT, Point.PUBLISH_ACKED),

@@ -57,7 +57,7 @@ def event_faults(topic: Topic) -> Iterator[str]:
         # The first room is named in full, those after it may be by their own name.
         if room.rpartition(".")[2] not in text:
             yield f"{topic.model.__name__} does not name {room} as a source"
-    if not re.search(r"(ed|sent)\.v\d+$", topic.name):
+    if not re.search(r"(ed|sent|frozen|forgotten)\.v\d+$", topic.name):
         yield f"{topic.name} is not a past participle"
 
 

@@ -33,6 +33,7 @@ SEED_EDGES = {
     "handle-resolution": ("handles", 8001),
     "payment-router": ("payments", 8002),
     "auth": ("auth", 8003),
+    "users": ("users", 8004),
 }
 STAGES_OF_DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").split("\nFROM ")
 

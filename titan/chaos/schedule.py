@@ -72,13 +72,17 @@ PAYMENTS: Final = "payments"
 DECIDING: Final = ("handle_resolution", "risk_screening", "ledger_posting")
 """Stages that have an inbox and payments to decide on."""
 
+QUIET: Final = frozenset({"auth", "users", "account_freezing", "feed"})
+"""Rooms that no payment passes: they die and pause like all others, but reach none of the points at
+which one can be ordered to die."""
+
 _ON_STAGES: Final = {Kind.KILL_STAGE, Kind.PAUSE_STAGE}
 _ON_EDGES: Final = {Kind.KILL_EDGE, Kind.PAUSE_EDGE}
 _ON_PAYMENTS: Final = {Kind.LOSE_CACHE}
 _ON_DECIDING: Final = {Kind.ZOMBIE, Kind.LOSE_COMMIT, Kind.LOSE_OFFSETS}
 _ON_PUBLISHING: Final = {Kind.LOSE_PRODUCE}
 _ON_ANY: Final = {
-    *(Kind.CRASH_POINT, Kind.DELAY_KAFKA, Kind.DELAY_POSTGRES),
+    *(Kind.DELAY_KAFKA, Kind.DELAY_POSTGRES),
     *(Kind.CUT_KAFKA, Kind.CUT_POSTGRES, Kind.HOLE_KAFKA, Kind.HOLE_POSTGRES),
 }
 _EVERYBODY: Final = 0.4
@@ -121,6 +125,7 @@ def rounds(
 
 def _fault(kind: Kind, chance: Random, actors: Actors) -> Fault:
     everybody = (*actors.edges, *actors.stages)
+    busy = [room for room in everybody if room not in QUIET]
     if kind in _ON_STAGES:
         target = chance.choice(actors.stages)
     elif kind in _ON_EDGES:
@@ -131,7 +136,9 @@ def _fault(kind: Kind, chance: Random, actors: Actors) -> Fault:
         target = PAYMENTS
     elif kind in _ON_PUBLISHING:
         target = chance.choice((PAYMENTS, *DECIDING))
-    elif kind in _ON_ANY and (kind is Kind.CRASH_POINT or chance.random() > _EVERYBODY):
+    elif kind is Kind.CRASH_POINT:
+        target = chance.choice(busy)
+    elif kind in _ON_ANY and chance.random() > _EVERYBODY:
         target = chance.choice(everybody)
     else:
         target = "*"

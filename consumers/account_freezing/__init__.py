@@ -1,0 +1,1 @@
+"""Freeze accounts in the ledger, and let them go again."""

@@ -1,0 +1,1 @@
+"""Users: what people tell of themselves, how they prove it, and who looks after that."""

@@ -1,0 +1,1 @@
+"""Documents that people entrust to us: sealed in chunks, kept in a folder or a bucket."""
