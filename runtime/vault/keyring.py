@@ -66,8 +66,15 @@ class Keyring:
     async def wrap(self, keys: Sequence[Wrapping]) -> tuple[int, list[bytes]]:
         """The number of the newest key, and the wraps under it."""
         kek = await self.newest()
-        async with _in_time():
-            return kek.kek_id, await self._provider(kek).wrap(kek.reference, keys)
+        try:
+            return kek.kek_id, await self._wrap(kek, keys)
+        except Invalid:
+            # It may have been replaced and destroyed since the registry was read.
+            self.clear()
+            newest = await self.newest()
+            if newest.kek_id == kek.kek_id:
+                raise
+            return newest.kek_id, await self._wrap(newest, keys)
 
     async def unwrap(self, keys: Sequence[StoredKey]) -> list[bytes]:
         """The data keys, in their order; Invalid `missing_kek` or `wrapped_key` if one is lost."""
@@ -105,6 +112,10 @@ class Keyring:
         """Give the providers' connections up."""
         for provider in self._providers.values():
             await provider.close()
+
+    async def _wrap(self, kek: Kek, keys: Sequence[Wrapping]) -> list[bytes]:
+        async with _in_time():
+            return await self._provider(kek).wrap(kek.reference, keys)
 
     async def _kek(self, kek_id: int) -> Kek:
         if kek_id not in self._keks:

@@ -20,7 +20,7 @@ from runtime.circuit import Circuit
 from runtime.clock import Clock
 from runtime.vault import limits
 from runtime.vault.cipher import Cipher
-from runtime.vault.envelope import KEY_BYTES, does_not_open
+from runtime.vault.envelope import KEY_BYTES
 from runtime.vault.keyring import Keyring
 from runtime.vault.provider import Wrapping
 from runtime.vault.store import KeyStore, NewKey, Rewrapped, StoredKey
@@ -66,12 +66,6 @@ class PeopleKeys:
         self._circuit = Circuit(
             wait_s_max=limits.EPOCH_WAIT_S_MAX, rest_s=limits.EPOCH_REST_S, clock=clock
         )
-
-    async def for_sealing(self, messages: Mapping[UUID, int]) -> dict[UUID, Cipher]:
-        """The newest cipher of each owner, for so many messages; forgotten owners are absent."""
-        found = await self.held(messages)
-        missing = {owner: count for owner, count in messages.items() if owner not in found}
-        return found | await self.fetch(missing) if missing else found
 
     async def held(self, messages: Mapping[UUID, int]) -> dict[UUID, Cipher]:
         """Those of the ciphers that are in memory, with so many messages left to them."""
@@ -139,8 +133,11 @@ class PeopleKeys:
                 self.clear()
                 self._epoch = epoch
 
-    async def fetch(self, missing: Mapping[UUID, int]) -> dict[UUID, Cipher]:
-        """The ciphers of owners from the store, all at once; made for whoever has none."""
+    async def fetch(self, missing: Mapping[UUID, int]) -> dict[UUID, Cipher | None]:
+        """The ciphers of owners from the store, all at once; made for whoever has none.
+
+        Forgotten owners are absent; None where the key is there and does not open any more.
+        """
         block = max(limits.MESSAGES_RESERVED, *missing.values())
         wanted = dict(missing)
         for _ in range(limits.CREATE_ATTEMPTS_MAX):
@@ -162,7 +159,8 @@ class PeopleKeys:
         reserved = {key.key_id: block - wanted[key.owner] for key in stored.values()}
         kept = await self._keep(await self._renewed(list(stored.values())), reserved=reserved)
         self._sealing.update((each.owner, each.cipher.key_id) for each in kept)
-        return {each.owner: each.cipher for each in kept}
+        found: dict[UUID, Cipher | None] = dict.fromkeys(stored)
+        return found | {each.owner: each.cipher for each in kept}
 
     async def _make(self, fresh: Iterable[tuple[UUID, int]]) -> None:
         """Make keys for owners, with their numbers; of two who do, one key comes to be."""
@@ -209,22 +207,17 @@ class PeopleKeys:
                     for key in older
                 ]
             )
-        except Unavailable:
+        except (Invalid, Unavailable):
             return list(keys)
         return [renewed.get(key.key_id, key) for key in keys]
 
     async def _keep(
         self, keys: Sequence[StoredKey], *, reserved: Mapping[UUID, int]
     ) -> list[_Kept]:
+        """Have keys in memory; those that do not open are left out."""
         until_s = self.clock.monotonic_s() + limits.KEY_S_MAX
-        try:
-            opened = await self.keyring.unwrap(keys)
-        except Invalid:
-            # The reason is ours to know; whoever asks learns only that it does not open.
-            log.exception("vault_key_lost")
-            raise does_not_open() from None
         fresh = []
-        for key, data_key in zip(keys, opened, strict=True):
+        for key, data_key in await self._opened(keys):
             cipher = Cipher(data_key, key_id=key.key_id, kek_id=key.kek_id)
             kept = _Kept(cipher, key.owner, until_s, reserved.get(key.key_id, 0))
             self._kept[key.key_id] = kept
@@ -235,6 +228,17 @@ class PeopleKeys:
             if self._sealing.get(kept.owner) == key_id:
                 del self._sealing[kept.owner]
         return fresh
+
+    async def _opened(self, keys: Sequence[StoredKey]) -> list[tuple[StoredKey, bytes]]:
+        """The keys that open; nobody suffers for another's that does not."""
+        try:
+            return list(zip(keys, await self.keyring.unwrap(keys), strict=True))
+        except Invalid as error:
+            if len(keys) > 1:
+                return [each for key in keys for each in await self._opened([key])]
+            # The reason is ours to know; whoever asks learns only that nothing opens.
+            log.error("vault_key_lost", key_id=str(keys[0].key_id), code=error.code)  # noqa: TRY400 - no bug of ours
+            return []
 
 
 async def rewrapped(keyring: Keyring, keys: Sequence[StoredKey]) -> list[StoredKey]:

@@ -1,7 +1,7 @@
 """The vault: text about people is sealed before it leaves the process, opened only in answers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from domain.errors import Defect, Invalid, Unavailable
@@ -9,7 +9,7 @@ from runtime.circuit import Circuit
 from runtime.database import Connection
 from runtime.vault.binding import Binding
 from runtime.vault.blind_index import BlindIndexes, root_from
-from runtime.vault.cipher import Text
+from runtime.vault.cipher import Cipher, Text
 from runtime.vault.counter import HouseCounter
 from runtime.vault.envelope import does_not_open, read_header, to_bytes
 from runtime.vault.house import HouseKeys
@@ -53,9 +53,9 @@ class Vault:
         _demand_owner(owner, texts)
         if not texts:
             return []
-        cipher = (await self.people.for_sealing({owner: len(texts)})).get(owner)
-        if cipher is None:
-            raise Forgotten
+        people, messages = self.people, {owner: len(texts)}
+        ciphers = await people.held(messages) or await people.fetch(messages)
+        cipher = _demand(ciphers, owner)
         return [cipher.encrypt(text, binding) for binding, text in texts]
 
     async def open_for(self, owner: UUID, sealed: Sequence[tuple[Binding, Text]]) -> list[Text]:
@@ -106,20 +106,21 @@ class Vault:
         are there are served while nobody answers.
         """
         messages = Counter(_person(binding) for binding, _ in texts)
-        ciphers = await self.people.held(messages)
+        ciphers: dict[UUID, Cipher | None] = {**await self.people.held(messages)}
         missing = {owner: messages[owner] for owner in messages.keys() - ciphers.keys()}
-        reason: Forgotten | Unavailable = Forgotten()
+        down: Unavailable | None = None
         if missing:
             try:
                 ciphers |= await circuit.ask(lambda: self.people.fetch(missing))
             except Unavailable as error:
-                reason = error
-        return [
-            reason
-            if (cipher := ciphers.get(_person(binding))) is None
-            else cipher.encrypt(text, binding)
-            for binding, text in texts
-        ]
+                down = error
+        sealed: list[str | Forgotten | Unavailable] = []
+        for binding, text in texts:
+            try:
+                sealed.append(_demand(ciphers, _person(binding)).encrypt(text, binding))
+            except (Forgotten, Unavailable) as error:
+                sealed.append(down or error)
+        return sealed
 
     async def forget(self, connection: Connection | None, owner: UUID) -> bool:
         """Destroy a person's keys and traces in the caller's transaction; False if it was done.
@@ -155,6 +156,16 @@ class Vault:
 def _demand_owner(owner: UUID, texts: Sequence[tuple[Binding, object]]) -> None:
     if any(_person(binding) != owner for binding, _ in texts):
         raise Defect("a text is bound to another owner than it is sealed for")
+
+
+def _demand(ciphers: Mapping[UUID, Cipher | None], owner: UUID) -> Cipher:
+    """The owner's cipher, of what `PeopleKeys.fetch` gave."""
+    if owner not in ciphers:
+        raise Forgotten
+    cipher = ciphers[owner]
+    if cipher is None:
+        raise Unavailable("a person's key does not open: see `titan keys status`")
+    return cipher
 
 
 def _person(binding: Binding) -> UUID:
