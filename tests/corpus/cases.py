@@ -14,7 +14,8 @@ case of it goes; a case says how it differs:
 * `served` is what a real server answers where that is not what the application would: the server's
   own parser refuses some requests unread. `reaches_log` marks a no that a stage says, not the edge.
 
-In every text `@ax3@` is aaa, and `@new@` a word that no other case has.
+`own_address` sends a case from an address of this machine that no other case has, because edges
+meter addresses. In every text `@ax3@` is aaa, and `@new@` a word that no other case has.
 """
 
 import json
@@ -63,6 +64,7 @@ class Request(Expected):
     edge: str
     method: str = "POST"
     path: str
+    own_address: bool = False
     query: str | None = None
     headers: list[Pair] = []
     no_type: bool = False
@@ -188,17 +190,18 @@ def read_book(name: str) -> list[Case]:
             before = [base | own | step for step in line.get("before", [])]
             named = f"{line['name']}, {route.name}" if route.name else line["name"]
             document = base | line | {"before": before, "name": named}
-            cases.append(Case.model_validate(_expanded(document, f"{_RUN}-{next(_NUMBERS)}")))
+            cases.append(Case.model_validate(expanded(document, f"{_RUN}-{next(_NUMBERS)}")))
     return cases
 
 
-def _expanded(value: Any, new: str) -> Any:
+def expanded(value: Any, new: str) -> Any:
+    """The value with `@ax3@` and `@new@` said in full, wherever they stand in it."""
     if isinstance(value, str):
         text = value.replace("@new@", new)
         return re.sub(r"@(.)x(\d+)@", lambda found: found[1] * int(found[2]), text)
     if isinstance(value, Mapping):
-        return {_expanded(name, new): _expanded(item, new) for name, item in value.items()}
-    return [_expanded(item, new) for item in value] if isinstance(value, list) else value
+        return {expanded(name, new): expanded(item, new) for name, item in value.items()}
+    return [expanded(item, new) for item in value] if isinstance(value, list) else value
 
 
 def _head(lines: list[str]) -> bytes:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BytesIO
-from itertools import chain
+from itertools import chain, count
+from random import SystemRandom
 from typing import Any, Final
 
 from tests.support.asgi import Answer
@@ -15,6 +16,7 @@ ANSWER_S_MAX: Final = 15.0
 """An edge gives up on a request before that."""
 
 _BOTH: Final = selectors.EVENT_READ | selectors.EVENT_WRITE
+_SOURCES: Final = count(SystemRandom().randrange(2**24))
 _PIECE_BYTES: Final = 64 * 1024
 
 
@@ -26,13 +28,21 @@ class Sent:
     body: Iterable[bytes]
 
 
-def exchange(address: tuple[str, int], sent: Sent) -> Answer:
+def own_source() -> str:
+    """An address of this machine that nothing was sent from yet."""
+    number = next(_SOURCES)
+    return f"127.{1 + number // 2**16 % 250}.{number // 2**8 % 2**8}.{1 + number % 2**8 % 254}"
+
+
+def exchange(address: tuple[str, int], sent: Sent, *, source: str = "127.0.0.1") -> Answer:
     """Send it on a connection of its own and read until the server hangs up.
 
     Stops sending as soon as the server answers: who refuses a body does not read it.
     """
     pieces = chain([sent.head], sent.body)
-    with socket.create_connection(address, timeout=ANSWER_S_MAX) as connection:
+    with socket.create_connection(
+        address, timeout=ANSWER_S_MAX, source_address=(source, 0)
+    ) as connection:
         received = _talk(connection, pieces)
     return _parsed(received, method=sent.head.split(b" ", 1)[0].decode("latin-1"))
 

@@ -23,6 +23,7 @@ from titan.servers.ports import free_port
 ROOT: Final = Path(__file__).parents[2]
 READY: Final = "Ctrl-C stops everything"
 STOP_S_MAX: Final = 60.0
+COMMAND_S_MAX: Final = 60.0
 
 
 class WholeTitan:
@@ -59,7 +60,29 @@ class WholeTitan:
     def environment(self) -> dict[str, str]:
         """With it any of Titan's commands works on this one."""
         ports = {f"TITAN_{EDGES[room].upper()}": str(port) for room, port in self._ports.items()}
-        return {**os.environ, **ports, "TITAN_DATA_DIRECTORY": str(self.directory)}
+        return {
+            **os.environ,
+            **ports,
+            "TITAN_DATA_DIRECTORY": str(self.directory),
+            # What is never told in clear is not told by the most talkative log either.
+            "TITAN_LOG_LEVEL": "DEBUG",
+            # It is not the cost of bcrypt that is tested here.
+            "TITAN_PASSWORD_COST": "4",
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        """What a command of Titan's prints about it, and complains of."""
+        done = subprocess.run(
+            [sys.executable, "-m", "titan", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S_MAX,
+            check=False,
+        )
+        return [*done.stdout.splitlines(), *done.stderr.splitlines()]
 
     def start(self) -> None:
         """Start it; returns once the sample people have their money."""
