@@ -116,7 +116,8 @@ class MemoryKeyStore:
         """See `KeyStore.add`."""
         taken = {(key.owner, key.number) for key in self._keys.values()}
         for key in keys:
-            if key.owner not in self._forgotten and (key.owner, key.number) not in taken:
+            is_free = (key.owner, key.number) not in taken
+            if is_free and key.owner not in self._forgotten and self._is_usable(key.kek_id):
                 self._keys[key.key_id] = StoredKey(*key, messages=0)
                 taken.add((key.owner, key.number))
 
@@ -132,7 +133,9 @@ class MemoryKeyStore:
         done = 0
         for wrap in wraps:
             key = self._keys.get(wrap.key_id)
-            if key is not None and key.kek_id == wrap.from_kek_id:
+            if key is None or key.kek_id != wrap.from_kek_id:
+                continue
+            if self._is_usable(wrap.kek_id):
                 self._keys[wrap.key_id] = key._replace(kek_id=wrap.kek_id, wrapped=wrap.wrapped)
                 done += 1
         return done
@@ -164,3 +167,6 @@ class MemoryKeyStore:
 
     async def close(self) -> None:
         """See `KeyStore.close`."""
+
+    def _is_usable(self, kek_id: int) -> bool:
+        return kek_id in self._keks and self._keks[kek_id].retired_at is None

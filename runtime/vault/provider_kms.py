@@ -86,7 +86,9 @@ class KmsKeyProvider:
         async with _told(reference):
             found = await client.describe_key(KeyId=reference)
             if found["KeyMetadata"]["KeyState"] != "PendingDeletion":
-                await client.schedule_key_deletion(KeyId=reference, PendingWindowInDays=_GRACE_DAYS)
+                await client.schedule_key_deletion(
+                    KeyId=found["KeyMetadata"]["KeyId"], PendingWindowInDays=_GRACE_DAYS
+                )
 
     async def close(self) -> None:
         """Give the connections up."""
