@@ -54,7 +54,8 @@ class Scope(StrEnum):
 class Caller:
     """Who calls the API. `client_id` owns idempotency keys, accounts, handles and payments.
 
-    `payers` are the handles of others that a program may pay from; of its own it always may.
+    Which handles of others a program may pay from is not known here: their holders say it
+    (projections/payer_grants.py), and it is asked where handles are resolved.
     """
 
     client_id: str
@@ -63,7 +64,6 @@ class Caller:
     session_id: UUID | None = None
     scopes: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
-    payers: frozenset[str] = frozenset()
 
 
 DEMO: Final = Caller(DEMO_CLIENT, Kind.DEMO)

@@ -32,7 +32,7 @@ def keyed(path: str, body: Any = None, **headers: str) -> Ask:
 
 async def a_payment(house: House) -> dict[str, Any]:
     return {
-        "from_handle": house.payee,
+        "from_handle": house.payer,
         "to_handle": "somebody-else",
         "amount": 1,
         "currency": "USD",
@@ -83,7 +83,7 @@ async def get_entries(house: House) -> Ask:
 
 
 async def resolve(house: House) -> Ask:
-    return Ask(f"/handles/resolve?handle={house.payee}")
+    return Ask(f"/handles/resolve?handle={house.payer}")
 
 
 async def post_handle(house: House) -> Ask:
@@ -101,7 +101,7 @@ async def delete_handle(house: House) -> Ask:
 
 
 async def get_history(house: House) -> Ask:
-    return Ask(f"/handles/{house.payee}/history")
+    return Ask(f"/handles/{house.payer}/history")
 
 
 async def get_handle_request(house: House) -> Ask:
@@ -109,20 +109,20 @@ async def get_handle_request(house: House) -> Ask:
 
 
 async def get_payers(house: House) -> Ask:
-    return Ask(f"/handles/{house.payee}/payers")
+    return Ask(f"/handles/{house.payer}/payers")
 
 
 async def put_payer(house: House) -> Ask:
-    return Ask(f"/handles/{house.payee}/payers/{SHOP}")
+    return Ask(f"/handles/{house.payer}/payers/{SHOP}")
 
 
 async def delete_payer(house: House) -> Ask:
     await house.execute(
         "INSERT INTO payer_grants (client_id, handle, owner_client_id) VALUES ($1, $2, $3)"
         " ON CONFLICT DO NOTHING",
-        *(SHOP, house.payee, client_of(house.owner)),
+        *(SHOP, house.payer, client_of(house.owner)),
     )
-    return Ask(f"/handles/{house.payee}/payers/{SHOP}")
+    return Ask(f"/handles/{house.payer}/payers/{SHOP}")
 
 
 async def delete_session(house: House) -> Ask:

@@ -1,7 +1,7 @@
 """Every edge on real servers, somebody of each kind to ask it, and objects that belong to one."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from consumers.account_opening.app import build as build_account_opening
 from consumers.handle_directory.app import build as build_handle_directory
-from runtime.app import stage_app
+from runtime.app import Resources, stage_app
 from runtime.clock import SystemClock
 from runtime.database import Database
 from runtime.http.access_token import AccessClaims, SigningKey, TokenVerifier, sign
@@ -26,16 +26,22 @@ from runtime.http.caller import Caller, Role, Scope
 from runtime.http.standing import StandingWatch
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
+from runtime.stage import Stage
 from schemas.standing import Standing, StandingChanged, session_principal
 from schemas.wire import encode, first_envelope
 from tests.support.asgi import Answer, call, running
 from tests.support.waiting import eventually
-from titan.edge import EDGES
 
 CLOCK = SystemClock()
 KEY = SigningKey("tests", ec.generate_private_key(ec.SECP256R1()))
 SHOP = "client:shop"
 ON_DEMO = "test-on-demo"
+Build = Callable[[Resources], Stage]
+
+BUILDS: dict[str, Build] = {
+    "account_opening": build_account_opening,
+    "handle_directory": build_handle_directory,
+}
 PATIENT = {"prefer": "wait=10"}
 
 PERSONAS = [
@@ -79,7 +85,7 @@ class House:
     apps: dict[str, FastAPI] = field(default_factory=dict)
     account_id: str = ""
     second_account_id: str = ""
-    payee: str = ""
+    payer: str = ""
 
     async def ask(
         self,
@@ -105,12 +111,14 @@ class House:
         """Another person's token."""
         return token_of(client_of(person_id))
 
-    async def own(self, edge: str, method: str, path: str, body: Any) -> dict[str, Any]:
-        """What the owner made."""
+    async def own(
+        self, edge: str, method: str, path: str, body: Any, *, persona: str = "owner"
+    ) -> dict[str, Any]:
+        """What the owner, or another of the personas, made."""
         headers = {"idempotency-key": str(uuid4()), **PATIENT}
 
         async def made() -> Answer:
-            answer = await self.ask(edge, "owner", method, path, body, headers)
+            answer = await self.ask(edge, persona, method, path, body, headers)
             assert answer.status == 201, (path, answer)
             return answer
 
@@ -123,24 +131,25 @@ class House:
         """A handle of the owner's, claimed for this."""
         return str((await self.claim())["handle"])
 
-    async def claim(self) -> dict[str, Any]:
-        """What became of the owner's claim of a new handle."""
+    async def claim(self, *, persona: str = "owner", account_id: str = "") -> dict[str, Any]:
+        """What became of a claim of a new handle."""
         body = {
             "handle": f"h{uuid4().hex[:20]}",
-            "account_id": self.account_id,
+            "account_id": account_id or self.account_id,
             "display_name": "Ann",
         }
-        return await self.own("handles", "POST", "/handles", body)
+        return await self.own("handles", "POST", "/handles", body, persona=persona)
+
+    async def account(self, *, persona: str = "owner") -> str:
+        """A wallet."""
+        body = {"currency": "USD"}
+        return str((await self.own("payments", "POST", "/accounts", body, persona=persona))["id"])
 
     async def open_accounts(self) -> None:
         """Two of the owner's, and the handle that others are to pay from."""
-        self.account_id = (await self.own("payments", "POST", "/accounts", {"currency": "USD"}))[
-            "id"
-        ]
-        self.second_account_id = (
-            await self.own("payments", "POST", "/accounts", {"currency": "USD"})
-        )["id"]
-        self.payee = await self.handle()
+        self.account_id = await self.account()
+        self.second_account_id = await self.account()
+        self.payer = await self.handle()
 
     async def acts(self) -> int:
         """How many acts of staff were written down so far, each with its event."""
@@ -201,8 +210,10 @@ class House:
 
 
 @asynccontextmanager
-async def house_at(settings: Settings, *names: str) -> AsyncIterator[House]:
-    """Some of the edges (all, if none is named), and the stages that open and name accounts."""
+async def house_at(
+    settings: Settings, *names: str, stages: Mapping[str, Build] | None = None
+) -> AsyncIterator[House]:
+    """Some of the edges, the stages that open and name accounts, and more stages if given."""
     async with AsyncExitStack() as stack:
         assert settings.postgres_dsn is not None
         database = await Database.connect(settings.postgres_dsn.get_secret_value(), name="tests")
@@ -224,16 +235,13 @@ async def house_at(settings: Settings, *names: str) -> AsyncIterator[House]:
         async def authenticator(request: Request) -> Caller:
             return await (bearer_or_demo if ON_DEMO in request.headers else bearer)(request)
 
-        for name in names or EDGES:
+        for name in names:
             app = import_module(f"producers.{name}.app").make_app(
                 settings, authenticator=authenticator
             )
             house.apps[name] = await stack.enter_async_context(running(app))
-        for name, build in (
-            ("account_opening", build_account_opening),
-            ("handle_directory", build_handle_directory),
-        ):
-            stage = stage_app(name, build, settings)
+        for stage_name, build in {**BUILDS, **(stages or {})}.items():
+            stage = stage_app(stage_name, build, settings)
             await stage.start()
             stack.push_async_callback(stage.stop)
         await house.sign_in()
