@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
     auth_port: int = Field(8003, ge=0, le=65535, description="port of Auth")
     users_port: int = Field(8004, ge=0, le=65535, description="port of Users")
+    feed_port: int = Field(8010, ge=0, le=65535, description="port of the Feed")
     handles_url: str | None = Field(
         None, description="where commands find Handle Resolution; unset: bind_host and its port"
     )

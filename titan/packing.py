@@ -13,6 +13,7 @@ STAGE_WEIGHTS_US: Final[Mapping[str, int]] = {
     "payment_projection": 200,
     "handle_directory": 2,
     "account_opening": 2,
+    "event_feed": 120,
     "account_freezing": 1,
 }
 """CPU microseconds that a stage spends for one payment: measured over 5,000 payments in bulk, one

@@ -48,6 +48,7 @@ class Scope(StrEnum):
     ACCOUNTS_WRITE = "accounts:write"
     HANDLES_READ = "handles:read"
     HANDLES_WRITE = "handles:write"
+    EVENTS_READ = "events:read"
 
 
 @dataclass(frozen=True, slots=True)

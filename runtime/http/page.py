@@ -28,11 +28,10 @@ def _digits_only(value: object) -> object:
     return value
 
 
-Limit = Annotated[
-    int,
-    Field(ge=1, le=limits.PAGE_ROWS_MAX, description="rows in a page"),
-    BeforeValidator(_digits_only),
-]
+Digits = Annotated[int, BeforeValidator(_digits_only)]
+"""A whole number in a query: digits, and nothing that pydantic would read as one too."""
+
+Limit = Annotated[Digits, Field(ge=1, le=limits.PAGE_ROWS_MAX, description="rows in a page")]
 """The `limit` of a list: digits only, 1 to PAGE_ROWS_MAX."""
 
 

@@ -34,6 +34,7 @@ SEED_EDGES = {
     "payment-router": ("payments", 8002),
     "auth": ("auth", 8003),
     "users": ("users", 8004),
+    "feed": ("feed", 8010),
 }
 STAGES_OF_DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").split("\nFROM ")
 

@@ -27,8 +27,8 @@ _PLAIN_POINTS: Final = (
     *(Point.OFFSETS_BEFORE, Point.OFFSETS_SENT, Point.OFFSETS_ACKED),
 )
 _INBOX_POINTS: Final = (Point.INBOX_BEFORE, Point.INBOX_AFTER)
-WITHOUT_INBOX: Final = frozenset({"payment_projection"})
-"""Stages whose fold is a join: they read no inbox and publish nothing."""
+WITHOUT_INBOX: Final = frozenset({"payment_projection", "event_feed"})
+"""Stages that repetition does no harm: they read no inbox and publish nothing."""
 
 
 async def kill(scene: Scene, fault: Fault) -> None:

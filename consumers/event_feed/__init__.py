@@ -1,0 +1,1 @@
+"""payment.* | handle.* | account.* -> (nothing): numbers each owner's events for the feed."""

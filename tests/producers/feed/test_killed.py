@@ -1,0 +1,174 @@
+"""Who only pulls ends with what the log holds, whatever is killed meanwhile."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from schemas.event import Event
+from schemas.payment import PaymentRequested
+from schemas.public import PUBLIC_TYPES
+from tests.producers.feed.place import Place
+from tests.support.public_events import payment, released
+from titan.servers.ports import free_port
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
+
+ROOT = Path(__file__).parents[3]
+OWNER = "demo"
+ROUNDS = 4
+DEATHS_MIN = 3
+
+
+def environment(place: Place, port: int) -> dict[str, str]:
+    settings = place.settings
+    assert settings.postgres_dsn is not None
+    assert settings.redis_url is not None
+    return os.environ | {
+        "TITAN_KAFKA_BOOTSTRAP": str(settings.kafka_bootstrap),
+        "TITAN_POSTGRES_DSN": settings.postgres_dsn.get_secret_value(),
+        "TITAN_REDIS_URL": settings.redis_url.get_secret_value(),
+        "TITAN_TOPIC_PREFIX": settings.topic_prefix,
+        "TITAN_DATA_DIRECTORY": str(settings.data_directory),
+        "TITAN_FEED_PORT": str(port),
+        "TITAN_INSTANCE_ID": "one",
+    }
+
+
+class Victim:
+    """A process that is started again whenever it was killed."""
+
+    def __init__(self, place: Place, port: int, *arguments: str) -> None:
+        self._environment = environment(place, port)
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+        self.deaths = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGKILL)
+            self.deaths += 1
+
+    async def _keep(self) -> None:
+        while True:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                *self._arguments,
+                cwd=ROOT,
+                env=self._environment,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            await self._process.wait()
+
+
+class Puller:
+    """Keeps each answer's events together with its cursor, and asks again after what it keeps."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._after: str | None = None
+        self.seen: list[dict[str, str]] = []
+        self.failures = 0
+
+    async def pull(self) -> None:
+        parameters = {"limit": "9"} | ({} if self._after is None else {"after": self._after})
+        try:
+            answer = await self._client.get(
+                "/events", params=parameters, headers={"Prefer": "wait=1"}
+            )
+        except httpx.HTTPError:
+            self.failures += 1
+            await asyncio.sleep(0.05)
+            return
+        if answer.status_code == httpx.codes.OK:
+            document = answer.json()
+            self.seen += document["data"]
+            self._after = document["next_cursor"]
+        else:
+            assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+
+
+async def owned(place: Place) -> set[str]:
+    """The ids of what the log holds for the owner, by reading the log alone."""
+    records = await place.logged(sorted(PUBLIC_TYPES))
+    headers = [dict(record.headers) for record in records]
+    subjects = {
+        attributes["ce_subject"]
+        for record, attributes in zip(records, headers, strict=True)
+        if f'"client_id":"{OWNER}"'.encode() in record.value
+    }
+    return {
+        attributes["ce_id"].decode()
+        for attributes in headers
+        if attributes["ce_subject"] in subjects
+    }
+
+
+async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kills(
+    place: Place,
+) -> None:
+    chance = Random(6)
+    port = free_port()
+    edge = Victim(place, port, "titan.edge", "feed")
+    stage = Victim(place, port, "titan.worker", "event_feed")
+    published = 0
+    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=3)
+    async with client, edge.running(), stage.running():
+        puller = Puller(client)
+        while not puller.seen:
+            if not published:
+                await place.publish(payment(OWNER))
+                published = 2
+            await puller.pull()
+        for number in range(ROUNDS):
+            events: list[Event] = [
+                event
+                for owner in (OWNER, "client:another")
+                for _ in range(15)
+                for event in (*payment(owner, outcome="conflicted"), *released(owner))
+            ]
+            # Side by side, as topics are: an outcome may be read before its request.
+            chance.shuffle(events)
+            await place.publish(events)
+            published += len(events) // 2
+            enough = len(puller.seen) + chance.randrange(1, 50)
+            while len(puller.seen) < min(enough, published):
+                await puller.pull()
+            edge.kill()
+            if number % 3 == 1:
+                stage.kill()
+        while len(puller.seen) < published:
+            await puller.pull()
+
+    ids = [event["id"] for event in puller.seen]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == await owned(place)
+    assert edge.deaths >= DEATHS_MIN
+    assert stage.deaths > 0
+    assert puller.failures > 0
+    begun: set[str] = set()
+    for event in puller.seen:
+        if event["type"] == PaymentRequested.TOPIC:
+            begun.add(event["subject"])
+        assert event["subject"] in begun or not event["type"].startswith("payment.")
