@@ -1,7 +1,7 @@
 -- migrate:up
 
--- The keys of people's texts, wrapped. A schema of their own, so that backups of the other tables
--- leave them out: pg_dump --exclude-schema=titan_keys. See docs/encryption.md.
+-- The keys of people's texts, wrapped. In a schema of their own, and the usual backup leaves them
+-- out: pg_dump --exclude-table-data=titan_keys.data_keys. See docs/encryption.md.
 CREATE SCHEMA titan_keys;
 GRANT USAGE ON SCHEMA titan_keys TO titan_app;
 
