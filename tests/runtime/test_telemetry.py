@@ -31,6 +31,23 @@ def test_no_personal_field_reaches_a_log_line(capsys: pytest.CaptureFixture[str]
     assert json.loads(lines[1])["stage"] == "risk_screening"
 
 
+@pytest.mark.parametrize(
+    "telling", [CANARY, "+12025550143", "123-45-6789", "eyJhbGciOiJub25lIn0.e30.c2ln"]
+)
+def test_what_an_exception_quotes_of_a_person_reaches_no_log_line(
+    capsys: pytest.CaptureFixture[str], telling: str
+) -> None:
+    configure_logging(Settings())
+    error = ValueError(f"Key (email)=({telling}) already exists; at 2026-11-23T10:00:00.123456Z")
+
+    structlog.get_logger().error("failed", exc_info=error, parts=[f"<{telling}>", {"a": telling}])
+    logging.getLogger("asyncpg").error("of %s", telling, exc_info=error)
+
+    lines = capsys.readouterr().err
+    assert telling not in lines
+    assert lines.count("already exists; at 2026-11-23T10:00:00.123456Z") == 2
+
+
 def test_the_libraries_that_print_payloads_are_held_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
