@@ -31,6 +31,7 @@ from bench.report import as_json, print_table, write_page
 from bench.resolve import measure_resolve
 from bench.rig import Rig, open_rig
 from bench.side_by_side import KEY_VARIABLE, URL_VARIABLE, measure_side_by_side
+from bench.vault import measure_vault
 from runtime.clock import SystemClock
 from titan.terminal import command_group
 
@@ -49,6 +50,7 @@ class Part(StrEnum):
     HOT = "hot"
     SIDE_BY_SIDE = "side-by-side"
     LEDGER = "ledger"
+    VAULT = "vault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,9 @@ async def _measure_rest(
     if Part.LEDGER in parts:
         console.print("Posting to the ledger alone ...")
         figures += await measure_ledger(rig.database, clock=rig.clock, share=sizes.ledger_share)
+    if Part.VAULT in parts:
+        console.print("Sealing and opening ...")
+        figures += measure_vault()
     return figures
 
 

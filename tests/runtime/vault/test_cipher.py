@@ -1,7 +1,9 @@
 """AES-256-GCM: the published vectors, and what may never open."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from domain.errors import Defect, Invalid
 from runtime.vault import Binding, Cipher
+from runtime.vault import cipher as cipher_module
 from runtime.vault.envelope import (
     HEADER_BYTES,
     NONCE_BYTES,
@@ -190,3 +193,29 @@ def test_no_two_places_are_bound_alike() -> None:
 def test_ten_thousand_nonces_are_all_different() -> None:
     nonces = {CIPHER.encrypt(b"", HERE)[HEADER_BYTES:SEALED_FROM] for _ in range(10_000)}
     assert len(nonces) == 10_000
+
+
+def test_a_forked_child_seals_with_nonces_of_its_own() -> None:
+    """Twice the same nonce under one key would tell both texts."""
+    CIPHER.encrypt(b"", HERE)
+    assert cipher_module._nonces
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, bytes([len(cipher_module._nonces)]))
+        os._exit(0)
+    os.waitpid(child, 0)
+    left = os.read(reader, 1)
+    os.close(reader)
+    os.close(writer)
+
+    assert left == b"\0"
+
+
+def test_eight_threads_never_seal_with_one_nonce() -> None:
+    def nonces(_: int) -> list[bytes]:
+        return [CIPHER.encrypt(b"", HERE)[HEADER_BYTES:SEALED_FROM] for _ in range(2_000)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [nonce for each in pool.map(nonces, range(8)) for nonce in each]
+    assert len(set(found)) == len(found)
