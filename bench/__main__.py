@@ -20,6 +20,7 @@ from bench.commands import add_to
 from bench.compare import compared
 from bench.drain import measure_drain
 from bench.figures import Figure
+from bench.flood import measure_flood
 from bench.floor import measure_floor_drain, measure_floor_latency, open_floor, variant
 from bench.hot import measure_hot
 from bench.latency import TARGETS_MS, measure_latency
@@ -48,6 +49,7 @@ class Part(StrEnum):
     ACCEPT = "accept"
     BULK = "bulk"
     HOT = "hot"
+    FLOOD = "flood"
     SIDE_BY_SIDE = "side-by-side"
     LEDGER = "ledger"
     VAULT = "vault"
@@ -64,6 +66,7 @@ class Sizes:
     resolve_s: float
     accept_s: float
     hot: int
+    flood: int
     side_by_side: int
     ledger_share: float
 
@@ -76,6 +79,7 @@ FULL: Final = Sizes(
     resolve_s=10.0,
     accept_s=6.0,
     hot=50_000,
+    flood=100_000,
     side_by_side=5_000,
     ledger_share=0.5,
 )
@@ -87,6 +91,7 @@ QUICK: Final = Sizes(
     resolve_s=3.0,
     accept_s=2.0,
     hot=5_000,
+    flood=20_000,
     side_by_side=1_000,
     ledger_share=0.1,
 )
@@ -155,6 +160,9 @@ async def _measure(
                 figures += drained.figures
                 readings["half the backlog drained"] = drained.middle
             figures += await _measure_rest(rig, sizes, parts, console, blnk)
+            if Part.FLOOD in parts:
+                console.print("A flood of wrong passwords ...")
+                figures += await measure_flood(rig, sizes.flood)
             readings["end"] = place.meter.read()
     return [*figures, *_memory(readings)]
 

@@ -5,6 +5,8 @@ with what it measures.
 """
 
 import asyncio
+import itertools
+from collections.abc import Sequence
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -66,13 +68,17 @@ class Connection(asyncio.Protocol):
 
 
 class Client:
-    """A fixed number of kept-open connections to one server; a request waits for a free one."""
+    """A fixed number of kept-open connections to one server; a request waits for a free one.
 
-    def __init__(self, url: str) -> None:
+    `local_hosts` are addresses of this machine to call from, in turn.
+    """
+
+    def __init__(self, url: str, *, local_hosts: Sequence[str] = ()) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         assert parts.port is not None
         self._host, self._port = parts.hostname, parts.port
+        self._local_hosts = itertools.cycle(local_hosts or [None])
         # In turn, so that none is idle for so long that the server hangs up.
         self._idle: asyncio.Queue[Connection] = asyncio.Queue()
 
@@ -93,7 +99,10 @@ class Client:
 
     async def _open(self) -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(Connection, self._host, self._port)
+        local = next(self._local_hosts)
+        _, connection = await loop.create_connection(
+            Connection, self._host, self._port, local_addr=None if local is None else (local, 0)
+        )
         return connection
 
     async def close(self) -> None:

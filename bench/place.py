@@ -50,6 +50,7 @@ class Place:
         self.dsn = titan.addresses.postgres_dsn
         self.handles_url = titan.handles_url
         self.payments_url = titan.payments_url
+        self.auth_url = titan.auth_url
         packs = pack(stages_of(topic_map()), processes)
         self.stages = {each.name: each.stages for each in packs}
         """The stages of each worker."""
@@ -103,6 +104,7 @@ def _settings(directory: Path) -> Settings:
         "payments_port": "0",
         "auth_port": "0",
         "users_port": "0",
+        "notifications_port": "0",
         "limits_file": str(limits_path),
     }
     for name in [name for name in os.environ if name.startswith(PREFIX)]:

@@ -37,6 +37,10 @@ RELAY_PUBLISH_S_MAX: Final = 5.0
 RELAY_REST_S: Final = 1.0
 """Pause after a failure, with jitter."""
 
+STUCK_ROUNDS: Final = 60
+"""So many failures in a row, each a pause apart, are a trouble: fewer may be a database that is
+just being made ready."""
+
 log = structlog.get_logger()
 
 _PUT: Final = """
@@ -141,19 +145,21 @@ class OutboxRelay:
         return len(rows)
 
     async def _run(self) -> None:
+        failures = 0
         while True:
             self._wanted.clear()
             try:
                 while await self.relay_once():
                     pass
-            except Unavailable as error:
-                log.warning("outbox_waits", error=str(error))
-                await self._clock.sleep(self._clock.jitter(RELAY_REST_S))
             except TitanError as error:
-                # Nothing is lost: a person has to look at what the log or the table will not take.
-                log.error("outbox_stuck", error=str(error))  # noqa: TRY400 - it is no bug of ours
-                await self._clock.sleep(RELAY_REST_S)
+                # Nothing is lost: it is tried again for as long as it takes.
+                failures += 1
+                is_stuck = failures >= STUCK_ROUNDS and not isinstance(error, Unavailable)
+                say = log.error if is_stuck else log.warning
+                say("outbox_stuck" if is_stuck else "outbox_waits", error=str(error))
+                await self._clock.sleep(self._clock.jitter(RELAY_REST_S))
             else:
+                failures = 0
                 try:
                     async with asyncio.timeout(self._clock.jitter(RELAY_POLL_S)):
                         await self._wanted.wait()

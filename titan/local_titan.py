@@ -80,6 +80,11 @@ class LocalTitan:
         return self._url(self._ports["payments"])
 
     @property
+    def auth_url(self) -> str:
+        """Where Auth answers."""
+        return self._url(self._ports["auth"])
+
+    @property
     def addresses(self) -> ServerAddresses:
         """Where the three servers answer."""
         return self.servers.endpoints

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from http.client import TOO_MANY_REQUESTS
+from http.client import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS
 from math import ceil
 
 from producers.auth import limits
@@ -13,6 +13,7 @@ from producers.auth.meters import Meters
 from runtime.clock import Clock
 from runtime.http.problem import ProblemError
 
+_LATE = (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE)
 _REFUSED_MAX = 10_000
 """Meters whose no one process remembers: some 2 MB. PostgreSQL knows them all."""
 
@@ -30,13 +31,13 @@ class Doorkeeper:
     async def before(self, keys: Collection[MeterKey], now: datetime) -> AsyncIterator[None]:
         """Around a try. ProblemError 429, late, if one of these meters said no a moment ago.
 
-        Any other 429 out of the block is answered late too.
+        Any other 429, or 503 `busy`, out of the block is answered late too.
         """
         try:
             self._look(keys, now)
             yield
         except ProblemError as problem:
-            if problem.status == TOO_MANY_REQUESTS:
+            if problem.status in _LATE:
                 await self._pause()
             raise
 

@@ -42,13 +42,13 @@ HASH_WAIT_S_MAX: Final = 0.6
 """A password waits so long for its turn to be hashed; past it the answer is 503, and quick."""
 
 HASHES_WAITING_MAX: Final = 8
-"""Passwords that wait for their turn at once, per hashing thread; past it 503."""
+"""Passwords that wait for their turn at once, per hashing thread of a kind; past it 503."""
 
 HASHES_PER_ADDRESS_MAX: Final = 2
 """Of one address no more wait at once: the next one is told to come again."""
 
-HASH_NICENESS: Final = 5
-"""Hashing threads yield to everything else on the machine by so many steps of niceness."""
+STRANGER_NICENESS: Final = 10
+"""Threads that hash for strangers yield to everything else by so many steps of niceness."""
 
 # -- Meters ---------------------------------------------------------------------------------
 ADDRESS_FAILURES_MAX: Final = 20
@@ -61,6 +61,12 @@ REGISTRATIONS_MAX: Final = 20
 """Registrations in a row from one address, before they are spaced."""
 
 REGISTRATION_S: Final = 180.0
+"""Of these, one is forgiven after so long."""
+
+SIGN_INS_MAX: Final = 30
+"""Sign-ins to one account from one address in a row, right or wrong, before they are spaced."""
+
+SIGN_IN_S: Final = 10.0
 """Of these, one is forgiven after so long."""
 
 ACCOUNT_FAILURES_MAX: Final = 5

@@ -23,6 +23,8 @@ class MeterKind(StrEnum):
     """Wrong tries from one address."""
     REGISTRATION = "registration"
     """Registrations from one address."""
+    SIGN_IN = "sign-in"
+    """Tries for one account from one address, the right ones too: a loop of them is a flood."""
     ACCOUNT = "account"
     """Wrong tries for one account, from addresses it is not known at."""
     KNOWN = "known"
@@ -32,6 +34,7 @@ class MeterKind(StrEnum):
 _BUCKETS: Final = {
     MeterKind.ADDRESS: (limits.ADDRESS_FAILURES_MAX, limits.ADDRESS_FAILURE_S),
     MeterKind.REGISTRATION: (limits.REGISTRATIONS_MAX, limits.REGISTRATION_S),
+    MeterKind.SIGN_IN: (limits.SIGN_INS_MAX, limits.SIGN_IN_S),
 }
 
 
@@ -94,6 +97,8 @@ def refund(meters: Mapping[MeterKey, Meter], now: datetime) -> dict[MeterKey, Me
     counted = _counted(meters, now)
     for key, meter in meters.items():
         match key.kind:
+            case MeterKind.SIGN_IN:
+                continue
             case MeterKind.ACCOUNT if key not in counted:
                 continue
             case MeterKind.ADDRESS | MeterKind.REGISTRATION:
@@ -110,11 +115,11 @@ def refund(meters: Mapping[MeterKey, Meter], now: datetime) -> dict[MeterKey, Me
 
 def _counted(meters: Mapping[MeterKey, Meter], now: datetime) -> list[MeterKey]:
     """Of an account's two meters one counts: that of the address, if it is known there."""
-    is_known = any(
+    here = any(
         key.kind is MeterKind.KNOWN and meter.drained_at is not None and meter.drained_at > now
         for key, meter in meters.items()
     )
-    passed_over = MeterKind.ACCOUNT if is_known else MeterKind.KNOWN
+    passed_over = MeterKind.ACCOUNT if here else MeterKind.KNOWN
     return [key for key in meters if key.kind is not passed_over]
 
 

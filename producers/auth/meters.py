@@ -22,6 +22,10 @@ _LOCK: Final = """
     RETURNING meter, drained_at, failures, blocked_until, touched_at
 """
 
+_IS_KNOWN: Final = """
+    SELECT EXISTS (SELECT FROM auth_meters WHERE meter = ANY($1) AND drained_at > $2)
+"""
+
 _WRITE: Final = """
     UPDATE auth_meters
     SET drained_at = now.drained_at, failures = now.failures,
@@ -46,6 +50,7 @@ class Meters:
             self.of_address(address),
             MeterKey(MeterKind.ACCOUNT, self._whom("account", account)),
             MeterKey(MeterKind.KNOWN, self._whom("known", both)),
+            MeterKey(MeterKind.SIGN_IN, self._whom("known", both)),
         ]
 
     def of_address(self, address: str) -> MeterKey:
@@ -55,6 +60,17 @@ class Meters:
     def of_registration(self, address: str) -> MeterKey:
         """The meter of registrations from an address."""
         return MeterKey(MeterKind.REGISTRATION, self._whom("address", network_of(address)))
+
+    async def is_known(self, keys: Collection[MeterKey], now: datetime) -> bool:
+        """Whether the account has signed in from this address before."""
+        async with self._database.connection() as connection:
+            return bool(
+                await connection.fetchval(
+                    _IS_KNOWN,
+                    [key.text for key in keys if key.kind is MeterKind.KNOWN],
+                    now,
+                )
+            )
 
     async def charge(self, keys: Collection[MeterKey], now: datetime) -> Charged:
         """Count a try before it is looked at, in a transaction of its own."""

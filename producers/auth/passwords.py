@@ -12,12 +12,12 @@ import unicodedata
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import bcrypt
 
-from domain.errors import Invalid, Unavailable
+from domain.errors import Invalid
 from producers.auth import limits
 from runtime.http.problem import ProblemError
 
@@ -56,32 +56,52 @@ def _bytes_of(text: str) -> bytes | None:
 
 
 class PasswordHasher:
-    """Hashes in a few threads of low priority, by turns of the addresses that ask.
+    """Hashes in a few threads for each of two kinds of callers, who do not wait for each other.
+
+    Strangers share threads that yield to everything else on the machine. Who calls from where they
+    signed in before has threads of usual priority: no flood gets there, as only a right password
+    opens that way, and its meters bound how often.
+    """
+
+    def __init__(self, *, cost: int, threads: int) -> None:
+        # For those who have no password: as dear to compare as a real one.
+        dummy = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
+        self._strangers = _Lane(cost, threads, dummy, niceness=limits.STRANGER_NICENESS)
+        self._known = _Lane(cost, threads, dummy, niceness=0)
+
+    def turn(self, address: str, *, is_known: bool = False) -> AbstractAsyncContextManager["Turn"]:
+        """A hashing thread of one's own. ProblemError 429, or 503 `busy`, when too many ask."""
+        return (self._known if is_known else self._strangers).turn(address)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._strangers.close()
+        self._known.close()
+
+
+class _Lane:
+    """A few threads, by turns of the addresses that ask.
 
     Who would wait too long, or has too many in the queue, is told so at once: a flood of passwords
     costs its own senders their turns.
     """
 
-    def __init__(self, *, cost: int, threads: int) -> None:
+    def __init__(self, cost: int, threads: int, dummy: bytes, *, niceness: int) -> None:
         self._cost = cost
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, THREAD_NAME, initializer=_yield_to_others)
-        # For those who have no password: as dear to compare as a real one.
-        self._dummy = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
+        self._dummy = dummy
+        self._pool = ThreadPoolExecutor(
+            threads, THREAD_NAME, initializer=_yield_to_others, initargs=(niceness,)
+        )
         self._running = 0
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._asking: Counter[str] = Counter()
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator["Turn"]:
-        """A hashing thread of one's own. ProblemError 429, or Unavailable, when busy."""
+        """See `PasswordHasher.turn`."""
         if self._asking[address] > limits.HASHES_PER_ADDRESS_MAX:
-            raise ProblemError(
-                429,
-                "too_many_attempts",
-                "too many passwords of yours are being looked at; try again",
-                headers={"Retry-After": str(_BUSY_RETRY_AFTER_S)},
-            )
+            raise _come_again(429, "too_many_attempts")
         self._asking[address] += 1
         try:
             await self._turn(address)
@@ -105,7 +125,7 @@ class PasswordHasher:
             return
         waiting = sum(map(len, self._waiting.values()))
         if waiting >= limits.HASHES_WAITING_MAX * self._threads:
-            raise Unavailable("too many passwords wait to be looked at")
+            raise _come_again(503, "busy")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(address, deque()).append(turn)
         try:
@@ -118,7 +138,7 @@ class PasswordHasher:
             else:
                 self._forget(address, turn)
             if isinstance(error, TimeoutError):
-                raise Unavailable("too many passwords wait to be looked at") from None
+                raise _come_again(503, "busy") from None
             raise
 
     def _done(self, address: str) -> None:
@@ -185,7 +205,16 @@ class Turn:
         return await asyncio.shield(running)
 
 
-def _yield_to_others() -> None:
+def _come_again(status: int, code: str) -> ProblemError:
+    return ProblemError(
+        status,
+        code,
+        "too many passwords are being looked at; nothing was counted, try again",
+        headers={"Retry-After": str(_BUSY_RETRY_AFTER_S)},
+    )
+
+
+def _yield_to_others(niceness: int) -> None:
     """Payments come first; on Linux a thread has a niceness of its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), limits.HASH_NICENESS)
+    if sys.platform == "linux" and niceness:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

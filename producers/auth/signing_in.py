@@ -108,7 +108,7 @@ async def change_password(
     right = await try_password_again(
         edge, act, user_id, password=body.current_password, address=address
     )
-    async with edge.hasher.turn(address) as turn:
+    async with edge.hasher.turn(address, is_known=True) as turn:
         password_hash = await turn.hash(password)
     async with counted_right(edge, act, right) as connection:
         before = right.user.password_hash

@@ -50,11 +50,12 @@ async def try_password(
 ) -> Right:
     """Whose password this is. ProblemError 401 if it is wrong, 429 if there were too many tries.
 
-    Unavailable when the hashing threads are busy: then nothing was counted.
+    503 `busy` when the hashing threads are: then nothing was counted.
     """
     keys = edge.meters.of_sign_in(address=address, account=account)
     async with edge.door.before(keys, act.at):
-        async with edge.hasher.turn(address) as turn:
+        is_known = await edge.meters.is_known(keys, act.at)
+        async with edge.hasher.turn(address, is_known=is_known) as turn:
             charged = await edge.door.charge(keys, act.at)
             async with edge.resources.database.connection() as connection:
                 user = await find(connection)

@@ -153,6 +153,11 @@ async def test_a_running_relay_is_woken_and_goes_on_after_a_failure(database: Da
         relay.wake()
         await eventually(lambda: len(publisher.published) == 2)
         assert len({each.headers[0] for each in publisher.published}) == 1
+
+        async def is_empty() -> bool:
+            return await waiting(database) == 0
+
+        await eventually(is_empty)
     finally:
         await relay.stop()
 

@@ -13,7 +13,10 @@ Told = list[tuple[str, dict[str, Any]]]
 
 
 async def events_of(auth: Auth, key: str, *, until: str) -> Told:
-    """Topic and value of all events with this key, in their order, once `until` is among them."""
+    """Topic and value of all events with this key, in their order, once `until` is among them.
+
+    Those of one act have no order among each other, as they are on several topics.
+    """
     settings = auth.edge.resources.settings
     prefix = settings.topic_prefix
     topics = [
@@ -28,6 +31,7 @@ async def events_of(auth: Auth, key: str, *, until: str) -> Told:
         enable_auto_commit=False,
     )
     found: dict[tuple[str, str], tuple[int, str, dict[str, Any]]] = {}
+    ends: dict[Any, int] = {}
 
     async def read() -> bool:
         for records in (await consumer.getmany(timeout_ms=100)).values():
@@ -37,7 +41,20 @@ async def events_of(auth: Auth, key: str, *, until: str) -> Told:
                     value = json.loads(record.value)
                     # At least once: the same record has the same id.
                     found[name, headers["ce_id"].decode()] = (record.timestamp, name, value)
-        return any(name == until for name, _ in found)
+        if not ends and not await is_waiting():
+            # The relay has published it all: it lies before these ends.
+            ends.update(await consumer.end_offsets(list(consumer.assignment())))
+        places = [(await consumer.position(place), end) for place, end in ends.items()]
+        has_all = bool(places) and all(position >= end for position, end in places)
+        return has_all and any(name == until for name, _ in found)
+
+    async def is_waiting() -> bool:
+        async with auth.edge.resources.database.connection() as connection:
+            return bool(
+                await connection.fetchval(
+                    "SELECT EXISTS (SELECT FROM outbox WHERE key = $1)", key.encode()
+                )
+            )
 
     await consumer.start()
     try:

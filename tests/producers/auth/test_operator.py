@@ -58,7 +58,7 @@ async def test_the_first_admin_is_made_and_works(auth: Auth) -> None:
     )
     assert created.status == 201, created.body
     events = await events_of(auth, made["person"].removeprefix("user:"), until="session.started.v1")
-    assert [name for name, _ in events[:2]] == ["user.registered.v1", "user.roles-changed.v1"]
+    assert {name for name, _ in events[:2]} == {"user.registered.v1", "user.roles-changed.v1"}
 
 
 async def test_somebody_who_becomes_staff_signs_in_anew(auth: Auth) -> None:

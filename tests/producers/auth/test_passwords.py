@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import bcrypt
 import pytest
 
-from domain.errors import Unavailable
 from producers.auth import limits
 from producers.auth.passwords import THREAD_NAME, PasswordHasher
 from runtime.http.problem import ProblemError
@@ -54,14 +53,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return counted
 
 
-async def tried(hasher: PasswordHasher, address: str, text: str = "wrong") -> str:
+async def tried(
+    hasher: PasswordHasher, address: str, text: str = "wrong", *, is_known: bool = False
+) -> str:
     try:
-        async with hasher.turn(address) as turn:
+        async with hasher.turn(address, is_known=is_known) as turn:
             return str(await turn.check(text, HASH))
     except ProblemError as problem:
         return str(problem.status)
-    except Unavailable:
-        return "503"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -90,6 +89,21 @@ async def test_one_address_cannot_take_the_turns_of_others(counted: Counted) -> 
     assert someone == "True"
     assert answers.count("False") == limits.HASHES_PER_ADDRESS_MAX + 1
     assert answers.count("429") == 50 - limits.HASHES_PER_ADDRESS_MAX - 1
+
+
+async def test_who_is_known_does_not_wait_for_strangers(counted: Counted) -> None:
+    hasher = PasswordHasher(cost=4, threads=1)
+    counted.gate.clear()
+    flood = [asyncio.create_task(tried(hasher, f"stranger {n}")) for n in range(9)]
+    await eventually(lambda: counted.running)
+    known = asyncio.create_task(tried(hasher, "here", "correct horse battery", is_known=True))
+    await eventually(lambda: counted.running == 2)
+    assert counted.most == 2
+    counted.gate.set()
+    assert await known == "True"
+    assert await asyncio.gather(*flood) == ["False"] * 9
+    assert counted.most == 2
+    hasher.close()
 
 
 async def test_who_waits_too_long_is_told_so_and_keeps_no_turn(
