@@ -28,7 +28,7 @@ def normalise_email(typed: str) -> str:
         raise _no_email()
     text = unicodedata.normalize("NFKC", typed.strip()).casefold()
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=True)
+        found = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError:
         raise _no_email() from None
     address = f"{found.local_part}@{found.ascii_domain}".casefold()

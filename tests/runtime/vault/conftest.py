@@ -32,8 +32,6 @@ async def empty(dsn: str) -> None:
     """Take all keys out of a database."""
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(
-            "TRUNCATE titan_keys.data_keys, titan_keys.keks, titan_keys.traces, forgotten_people"
-        )
+        await connection.execute("TRUNCATE titan_keys.data_keys, titan_keys.keks, forgotten_people")
     finally:
         await connection.close()

@@ -3,6 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +59,34 @@ def test_production_demands_a_key_that_fits(key: str | None, tmp_path: Path) -> 
     settings = Settings(profile=Profile.PRODUCTION, vault_key=key, data_directory=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(Invalid):
         load_vault(settings)
+
+
+def test_texts_of_the_first_version_still_open() -> None:
+    """Written before keys had ids: `1 | nonce | ciphertext | tag`, the purpose bound to it."""
+    nonce = b"n" * 12
+    sealed = AESGCM(b"k" * 32).encrypt(nonce, b"alice", b"display_name")
+    text = base64.urlsafe_b64encode(b"\x01" + nonce + sealed).decode()
+
+    assert VAULT.open(text, "display_name") == "alice"
+    assert Vault(b"n" * 32, b"k" * 32).open(text, "display_name") == "alice"
+    with pytest.raises(Invalid, match="the sealed text does not open"):
+        VAULT.open(text, "description")
+
+
+def test_a_new_key_seals_and_the_older_ones_still_open() -> None:
+    old = VAULT.seal("alice", "display_name")
+    both = Vault(b"n" * 32, b"k" * 32)
+    new = both.seal("bob", "display_name")
+
+    assert both.open(old, "display_name") == "alice"
+    assert both.open(new, "display_name") == "bob"
+    with pytest.raises(Invalid, match="the sealed text does not open"):
+        VAULT.open(new, "display_name")
+
+
+def test_the_variable_names_the_sealing_key_first() -> None:
+    keys = [base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
+    both = load_vault(Settings(vault_key=", ".join(keys)))  # type: ignore[arg-type]
+    first = load_vault(Settings(vault_key=keys[0]))  # type: ignore[arg-type]
+
+    assert first.open(both.seal("alice", "purpose"), "purpose") == "alice"
