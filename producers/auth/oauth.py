@@ -45,7 +45,7 @@ async def exchange(
         database = edge.resources.database
         async with database.connection() as connection, connection.transaction():
             used = None
-            if is_secret(secret, CLIENT_SECRET_MARK):
+            if is_secret(secret, CLIENT_SECRET_MARK) and programs.CLIENT_ID.match(client_id):
                 used = await programs.use_secret(connection, client_id, secret, act.at)
             if used is not None:
                 await edge.meters.refund(connection, keys, act.at)

@@ -14,6 +14,7 @@ from tests.producers.auth.place import Auth
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 
 GRANT = "grant_type=client_credentials"
+SHAPED = "titan_cs_" + "A" * 43
 
 
 def some_name() -> str:
@@ -70,6 +71,8 @@ async def test_a_secret_is_exchanged_for_a_token_in_either_way(auth: Auth) -> No
         (f"{GRANT}&client_id=client:x", 400, "invalid_request"),
         (f"{GRANT}&client_id=client:nobody&client_secret=x", 401, "invalid_client"),
         (f"{GRANT}&client_id=' OR 1=1 --&client_secret=x", 401, "invalid_client"),
+        (f"{GRANT}&client_id=client:%00&client_secret={SHAPED}", 401, "invalid_client"),
+        (f"{GRANT}&client_id=%F0%9F%98%80&client_secret={SHAPED}", 401, "invalid_client"),
         (f"{GRANT}&grant_type=client_credentials", 400, "malformed_form"),
         ("%ff%fe=x", 400, "malformed_form"),
         ("grant_type", 400, "malformed_form"),
