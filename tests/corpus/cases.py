@@ -15,7 +15,8 @@ case of it goes; a case says how it differs:
   own parser refuses some requests unread. `reaches_log` marks a no that a stage says, not the edge.
 
 `own_address` sends a case from an address of this machine that no other case has, because edges
-meter addresses. In every text `@ax3@` is aaa, and `@new@` a word that no other case has.
+meter addresses, and `as_person` signed in as somebody new. In every text `@ax3@` is aaa, and
+`@new@` a word that no other case has.
 """
 
 import json
@@ -65,6 +66,7 @@ class Request(Expected):
     method: str = "POST"
     path: str
     own_address: bool = False
+    as_person: bool = False
     query: str | None = None
     headers: list[Pair] = []
     no_type: bool = False
@@ -108,13 +110,15 @@ class Request(Expected):
         is_read = self.method == "POST" or self.parts != [b""]
         return [*self.headers, JSON] if is_read and not is_typed else self.headers
 
-    def sent(self) -> Sent:
-        """The request as its bytes."""
+    def sent(self, bearer: str | None = None) -> Sent:
+        """The request as its bytes, shown with a token where one is given."""
         if self.head is not None:
             head = _head(self.head)
             return Sent(head.removesuffix(b"\r\n") if self.stays_open else head, self.parts)
         lines = [f"{self.method} {self.target} HTTP/1.1", "host: localhost", "connection: close"]
         lines += [f"{name}: {value}" for name, value in self.all_headers]
+        if bearer is not None:
+            lines.append(f"authorization: Bearer {bearer}")
         if self.chunks is not None or self.stays_open:
             body = [b"%x\r\n%b\r\n" % (len(part), part) for part in self.parts if part]
             end = [] if self.stays_open else [b"0\r\n\r\n"]
@@ -157,7 +161,8 @@ class Case(Request):
         if self.is_accepted:
             return []
         sent = [value for value in self.change.values() if isinstance(value, str)]
-        sent += self.change.keys() - (self.body or {}).keys()
+        named = {(self.pointer or "").removeprefix("/")}
+        sent += self.change.keys() - (self.body or {}).keys() - named
         known = {str(value).casefold() for value in (self.body or {}).values()} | {"posted"}
         return [text for text in sent if len(text) > 3 and text.casefold() not in known]
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.corpus.cases import BOOKS, Case, read_book
 from tests.corpus.effects import first_events
+from tests.corpus.tokens.minting import Mint
 from tests.corpus.wire import exchange, own_source
 from tests.support.asgi import Answer
 from tests.support.whole_titan import WholeTitan
@@ -32,13 +33,14 @@ NEVER_SAID = ("Traceback", "SELECT", "asyncpg", "pydantic", "/site-packages/")
         for case in cases
     ],
 )
-def test_it_is_answered_as_the_corpus_says(titan: WholeTitan, case: Case) -> None:
+def test_it_is_answered_as_the_corpus_says(titan: WholeTitan, mint: Mint, case: Case) -> None:
     source = own_source() if case.own_address else "127.0.0.1"
+    bearer = mint.holding() if case.as_person else None
     for step in case.before:
-        before = exchange(titan.address(step.edge), step.sent(), source=source)
+        before = exchange(titan.address(step.edge), step.sent(bearer), source=source)
         assert before.status == step.status, before.body[:500]
 
-    answer = exchange(titan.address(case.edge), case.sent(), source=source)
+    answer = exchange(titan.address(case.edge), case.sent(bearer), source=source)
 
     expected = case.on_a_server
     assert (answer.status, answer.code) == (expected.status, expected.code), answer.body[:500]
@@ -54,7 +56,9 @@ def test_it_is_answered_as_the_corpus_says(titan: WholeTitan, case: Case) -> Non
 
 
 @pytest.mark.parametrize("book", BOOKS)
-async def test_what_is_refused_puts_nothing_on_the_log(titan: WholeTitan, book: str) -> None:
+async def test_what_is_refused_puts_nothing_on_the_log(
+    titan: WholeTitan, mint: Mint, book: str
+) -> None:
     """Only the edges put these events; so what is there afterwards came from these requests."""
     # What stays open is only slow: it takes the edge's whole patience.
     refused = [case for case in CASES[book] if case.must_do_nothing and not case.stays_open]
@@ -62,7 +66,8 @@ async def test_what_is_refused_puts_nothing_on_the_log(titan: WholeTitan, book: 
 
     for case in refused:
         source = own_source() if case.own_address else "127.0.0.1"
-        exchange(titan.address(case.edge), case.sent(), source=source)
+        bearer = mint.holding() if case.as_person else None
+        exchange(titan.address(case.edge), case.sent(bearer), source=source)
 
     assert await first_events(titan) == before
 

@@ -1,6 +1,5 @@
 """Every token of tokens.yaml, shown to every edge: one answer, the same for all of them."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 import yaml
 
 from tests.corpus.cases import expanded
-from tests.corpus.tokens.minting import Mint, TokenCase, mint_of
+from tests.corpus.tokens.minting import Mint, TokenCase
 from tests.corpus.wire import Sent, exchange
 from tests.support.asgi import Answer
 from tests.support.whole_titan import WholeTitan
@@ -24,6 +23,7 @@ ROUTES = {
     "payments": "/payments",
     "handles": "/handles/resolve?handle=alice",
     "auth": "/auth/sessions",
+    "users": "/users/me",
 }
 REFUSED: dict[str, Any] = {
     "type": "urn:titan:problem:invalid_token",
@@ -33,11 +33,6 @@ REFUSED: dict[str, Any] = {
     "code": "invalid_token",
     "errors": [],
 }
-
-
-@pytest.fixture(scope="module")
-def mint(titan: WholeTitan) -> Mint:
-    return asyncio.run(mint_of(titan))
 
 
 @pytest.mark.parametrize("room", ROUTES)
