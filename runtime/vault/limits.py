@@ -2,6 +2,7 @@
 
 from typing import Final
 
+# -- The vault ------------------------------------------------------------------------------
 KEY_S_MAX: Final = 300.0
 """A person's data key is kept in memory no longer, whatever happens."""
 

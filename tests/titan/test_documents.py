@@ -1,3 +1,4 @@
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ from runtime.settings import Settings
 from runtime.topics import topic_map
 from titan.cli import app
 from titan.documents import FLOW_BEGIN, FLOW_END, ROOT, Document, all_documents, with_flow
-from titan.reference_pages import documented_limits, limits_page, settings_page
+from titan.reference_pages import (
+    LIMIT_MODULES,
+    documented_limits,
+    limits_page,
+    settings_page,
+)
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text("utf-8"))
 
@@ -56,8 +62,9 @@ def test_every_setting_is_in_the_table_and_no_path_of_a_machine() -> None:
 
 
 def test_every_limit_is_in_the_table_with_its_meaning() -> None:
-    source = (ROOT / "runtime" / "limits.py").read_text("utf-8")
-    documented = list(documented_limits(source))
+    documented = [
+        limit for module in LIMIT_MODULES for limit in documented_limits(inspect.getsource(module))
+    ]
     page = limits_page()
     for _, name, meaning in documented:
         assert f"`{name}`" in page
