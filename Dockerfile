@@ -14,7 +14,7 @@ RUN groupadd --system --gid 10001 titan \
     && install --directory --owner titan --group titan --mode 0700 /var/lib/titan
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/titan
-COPY topics.yaml limits.yaml chart_of_accounts.yaml sample_data.yaml ./
+COPY topics.yaml limits.yaml inbound.yaml chart_of_accounts.yaml sample_data.yaml ./
 COPY migrations migrations
 COPY requirements/kafka-jars.lock requirements/kafka-jars.lock
 COPY domain domain

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     auth_port: int = Field(8003, ge=0, le=65535, description="port of Auth")
     users_port: int = Field(8004, ge=0, le=65535, description="port of Users")
     feed_port: int = Field(8010, ge=0, le=65535, description="port of the Feed")
+    inbound_port: int = Field(8011, ge=0, le=65535, description="port of webhooks in")
     handles_url: str | None = Field(
         None, description="where commands find Handle Resolution; unset: bind_host and its port"
     )
@@ -123,6 +124,15 @@ class Settings(BaseSettings):
     limits_file: Path = Field(
         Path(__file__).resolve().parent.parent / "limits.yaml",
         description="risk limits per tier",
+    )
+    inbound_file: Path = Field(
+        Path(__file__).resolve().parent.parent / "inbound.yaml",
+        description="whose webhooks are taken, and how each provider proves itself",
+    )
+    inbound_secrets: Path | None = Field(
+        None,
+        description="directory with a file for each provider's secrets, one a line; a provider "
+        "without its file is not served",
     )
     vault_key: SecretStr | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Run an edge: `python -m titan.edge handles|payments|auth|users|feed`.
+"""Run an edge: `python -m titan.edge handles|payments|auth|users|feed|inbound`.
 
 The application is what `producers.X.app:make_app` builds, as `uvicorn --factory` would run it;
 here host and port come from the settings, so that the demo's promise to stay on loopback holds.
@@ -24,6 +24,7 @@ EDGES: Final[Mapping[str, str]] = {
     "auth": "auth_port",
     "users": "users_port",
     "feed": "feed_port",
+    "inbound": "inbound_port",
 }
 """Every edge (a room of producers/) and the setting of its port."""
 

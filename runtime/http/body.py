@@ -96,6 +96,14 @@ async def read_form(request: Request) -> dict[str, str]:
     return fields
 
 
+async def read_raw(request: Request, *, bytes_max: int) -> bytes:
+    """The request's body as it came, of whatever type; ProblemError 413, 408 or 400.
+
+    For what is signed byte by byte.
+    """
+    return await _read(request, bytes_max)
+
+
 def parse_json(raw: bytes) -> JsonBody:
     """Strict JSON (RFC 8259 and I-JSON): ProblemError 400 on all that two parsers may read apart.
 

@@ -35,6 +35,7 @@ SEED_EDGES = {
     "auth": ("auth", 8003),
     "users": ("users", 8004),
     "feed": ("feed", 8010),
+    "inbound": ("inbound", 8011),
 }
 STAGES_OF_DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").split("\nFROM ")
 

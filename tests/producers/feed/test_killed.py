@@ -1,12 +1,6 @@
 """Who only pulls ends with what the log holds, whatever is killed meanwhile."""
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 
 import httpx
@@ -17,69 +11,14 @@ from schemas.payment import PaymentRequested
 from schemas.public import PUBLIC_TYPES
 from tests.producers.feed.place import Place
 from tests.support.public_events import payment, released
+from tests.support.victim import Victim
 from titan.servers.ports import free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
 
-ROOT = Path(__file__).parents[3]
 OWNER = "demo"
 ROUNDS = 4
 DEATHS_MIN = 3
-
-
-def environment(place: Place, port: int) -> dict[str, str]:
-    settings = place.settings
-    assert settings.postgres_dsn is not None
-    assert settings.redis_url is not None
-    return os.environ | {
-        "TITAN_KAFKA_BOOTSTRAP": str(settings.kafka_bootstrap),
-        "TITAN_POSTGRES_DSN": settings.postgres_dsn.get_secret_value(),
-        "TITAN_REDIS_URL": settings.redis_url.get_secret_value(),
-        "TITAN_TOPIC_PREFIX": settings.topic_prefix,
-        "TITAN_DATA_DIRECTORY": str(settings.data_directory),
-        "TITAN_FEED_PORT": str(port),
-        "TITAN_INSTANCE_ID": "one",
-    }
-
-
-class Victim:
-    """A process that is started again whenever it was killed."""
-
-    def __init__(self, place: Place, port: int, *arguments: str) -> None:
-        self._environment = environment(place, port)
-        self._arguments = arguments
-        self._process: asyncio.subprocess.Process | None = None
-        self.deaths = 0
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(self._keep())
-        try:
-            yield
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()
-                await self._process.wait()
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
-            self.deaths += 1
-
-    async def _keep(self) -> None:
-        while True:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                *self._arguments,
-                cwd=ROOT,
-                env=self._environment,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            await self._process.wait()
 
 
 class Puller:
@@ -130,8 +69,8 @@ async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kil
 ) -> None:
     chance = Random(6)
     port = free_port()
-    edge = Victim(place, port, "titan.edge", "feed")
-    stage = Victim(place, port, "titan.worker", "event_feed")
+    edge = Victim(place.settings, {"TITAN_FEED_PORT": str(port)}, "titan.edge", "feed")
+    stage = Victim(place.settings, {"TITAN_INSTANCE_ID": "one"}, "titan.worker", "event_feed")
     published = 0
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=3)
     async with client, edge.running(), stage.running():

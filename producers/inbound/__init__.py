@@ -1,0 +1,1 @@
+"""Webhooks in: what providers tell us, proven, kept as it came, and published once (port 8011)."""
