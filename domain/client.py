@@ -1,9 +1,10 @@
-"""Clients that are people: their id says whose they are."""
+"""Clients that are people, or programs: their id says which."""
 
 from typing import Final
 from uuid import UUID
 
 _PERSON: Final = "user:"
+_PROGRAM: Final = "client:"
 
 
 def client_of(person_id: UUID) -> str:
@@ -20,3 +21,8 @@ def person_of(client_id: str) -> UUID | None:
     except ValueError:
         return None
     return person_id if client_of(person_id) == client_id else None
+
+
+def is_program(client_id: str) -> bool:
+    """Whether this is the client id of a program."""
+    return client_id.startswith(_PROGRAM)

@@ -63,6 +63,11 @@ OUTBOX_PUBLISHED: Final = Counter(
 OUTBOX_AGE_SECONDS: Final = Gauge(
     "titan_outbox_age_seconds", "Age of the oldest record that waits in the outbox; 0: none waits"
 )
+NOTIFICATIONS_CARRIED: Final = Counter(
+    "titan_notifications_carried",
+    "Tries to bring a notification out of the house, by fate: sent, gone, refused, later",
+    ["channel", "fate"],
+)
 CACHE_LOOKUPS: Final = Counter(
     "titan_cache_lookups", "Look-ups by result: hit, negative, miss, down", ["cache", "result"]
 )

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from runtime.carrier_settings import CarrierSettings
 
 PREFIX: Final = "TITAN_"
 
@@ -42,7 +44,7 @@ class KeyProviderName(StrEnum):
     """AWS Key Management Service; its credentials come as AWS has them."""
 
 
-class Settings(BaseSettings):
+class Settings(CarrierSettings):
     """Everything that may differ between two places where Titan runs."""
 
     model_config = SettingsConfigDict(

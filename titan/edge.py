@@ -1,4 +1,4 @@
-"""Run an edge: `python -m titan.edge handles|payments|auth|users|feed|inbound`.
+"""Run an edge: `python -m titan.edge handles|payments|auth|users|feed|inbound|notifications`.
 
 The application is what `producers.X.app:make_app` builds, as `uvicorn --factory` would run it;
 here host and port come from the settings, so that the demo's promise to stay on loopback holds.
@@ -23,6 +23,7 @@ EDGES: Final[Mapping[str, str]] = {
     "payments": "payments_port",
     "auth": "auth_port",
     "users": "users_port",
+    "notifications": "notifications_port",
     "feed": "feed_port",
     "inbound": "inbound_port",
 }

@@ -15,6 +15,7 @@ STAGE_WEIGHTS_US: Final[Mapping[str, int]] = {
     "account_opening": 2,
     "event_feed": 120,
     "account_freezing": 1,
+    "notifications": 100,
 }
 """CPU microseconds that a stage spends for one payment: measured over 5,000 payments in bulk, one
 process a stage, on a busy machine, so only their proportions count. Handles and accounts change

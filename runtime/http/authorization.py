@@ -76,6 +76,11 @@ def person(*, body_bytes_max: int = limits.BODY_BYTES_MAX) -> Rule:
     return Rule(frozenset({Kind.PERSON}), body_bytes_max=body_bytes_max)
 
 
+def holder(*, body_bytes_max: int = limits.BODY_BYTES_MAX) -> Rule:
+    """A person, and in the demo anybody on this machine, for what they hold; not a program."""
+    return Rule(frozenset({Kind.DEMO, Kind.PERSON}), body_bytes_max=body_bytes_max)
+
+
 def signed_in(*, body_bytes_max: int = limits.BODY_BYTES_MAX) -> Rule:
     """Somebody who signed in, staff or not, for their own session and password."""
     return Rule(frozenset({Kind.PERSON, Kind.ADMIN}), body_bytes_max=body_bytes_max)

@@ -202,6 +202,40 @@ def of_account(suffix: str, body: Any = None) -> Make:
     return make
 
 
+async def post_device(_: House) -> Ask:
+    return Ask("/devices", {"platform": "fcm", "token": uuid4().hex})
+
+
+async def delete_device(house: House) -> Ask:
+    device_id = uuid4()
+    await house.execute(
+        "INSERT INTO notification_devices"
+        " (device_id, person_id, platform, token_sealed, token_index, registered_at)"
+        " VALUES ($1, $2, 'fcm', 'sealed', $3, now())",
+        *(device_id, house.owner, uuid4().hex * 2),
+    )
+    return Ask(f"/devices/{device_id}")
+
+
+async def get_notification_events(_: House) -> Ask:
+    return Ask("/notifications/events", headers={"prefer": "wait=0"})
+
+
+async def post_read(_: House) -> Ask:
+    return Ask("/notifications/read", {"up_to": 0})
+
+
+async def post_read_one(house: House) -> Ask:
+    notification_id = uuid4()
+    await house.execute(
+        "INSERT INTO notifications (notification_id, client_id, person_id, subject, event_id,"
+        " rank, count, occurred_at, planned_at, number, is_shown)"
+        " VALUES ($1, $2, $3, 'signed-in', $1, 0, 1, now(), now(), 1, true)",
+        *(notification_id, client_of(house.owner), house.owner),
+    )
+    return Ask(f"/notifications/{notification_id}/read")
+
+
 ASKS: dict[str, Make] = {
     "POST /payments": post_payment,
     "POST /payments/bulk": post_bulk,
@@ -225,6 +259,11 @@ ASKS: dict[str, Make] = {
     "POST /auth/clients/{client_id}/credentials": post_credential,
     "GET /auth/clients/{client_id}/credentials": get_credentials,
     "PATCH /users/me": patch_me,
+    "POST /devices": post_device,
+    "DELETE /devices/{device_id}": delete_device,
+    "GET /notifications/events": get_notification_events,
+    "POST /notifications/read": post_read,
+    "POST /notifications/{notification_id}/read": post_read_one,
     "POST /admin/people/search": search,
     "GET /admin/people/{person_id}": of_person(""),
     "POST /admin/people/{person_id}/reveal": of_person(

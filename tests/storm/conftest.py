@@ -40,6 +40,7 @@ async def storm(pytestconfig: pytest.Config) -> AsyncIterator[Target]:
         payments_port=0,
         auth_port=0,
         users_port=0,
+        notifications_port=0,
         consumer_session_timeout_ms=SESSION_MS,
     )
     titan = LocalTitan(

@@ -34,6 +34,7 @@ SEED_EDGES = {
     "payment-router": ("payments", 8002),
     "auth": ("auth", 8003),
     "users": ("users", 8004),
+    "notifications": ("notifications", 8006),
     "feed": ("feed", 8010),
     "inbound": ("inbound", 8011),
 }

@@ -41,6 +41,7 @@ def settings_for(directory: Path) -> Settings:
         payments_port=0,
         auth_port=0,
         users_port=0,
+        notifications_port=0,
         profile=Profile.TEST,
         crash_directory=directory / CRASHES,
         consumer_session_timeout_ms=SESSION_MS,

@@ -1,0 +1,1 @@
+"""Notifications: where people are told, what they are told, and what brings it there."""

@@ -1,0 +1,1 @@
+"""What brings notifications out of the house: one port, and a module for each that carries."""
