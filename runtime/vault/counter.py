@@ -9,7 +9,7 @@ import asyncio
 
 import structlog
 
-from domain.errors import Unavailable
+from domain.errors import TitanError
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.vault import limits
@@ -46,8 +46,11 @@ class HouseCounter:
         if not sealed:
             return
         try:
-            total = await self._store.count_house(self._house.key_id, sealed)
-        except Unavailable:
+            async with asyncio.timeout(limits.HOUSE_COUNT_S_MAX):
+                total = await self._store.count_house(self._house.key_id, sealed)
+        except (TitanError, TimeoutError) as error:
+            # Nobody's work hangs on the count, least of all the end of a process.
+            log.warning("vault_count_waits", error=type(error).__name__)
             return
         self._written += sealed
         metrics.VAULT_HOUSE_MESSAGES.set(total)

@@ -30,6 +30,9 @@ CREATE_ATTEMPTS_MAX: Final = 3
 HOUSE_COUNT_S: Final = 60.0
 """So often a process writes down how much it has sealed under the house's key."""
 
+HOUSE_COUNT_S_MAX: Final = 1.0
+"""Writing that down takes no longer; else it is left to the next time."""
+
 PROVIDER_S_MAX: Final = 5.0
 """A key provider answers by then, or counts as down."""
 
