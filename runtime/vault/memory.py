@@ -7,14 +7,10 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from runtime.clock import Clock
 from runtime.database import Connection
 from runtime.vault.envelope import KEY_BYTES
-from runtime.vault.keyring import Keyring
-from runtime.vault.people import PeopleKeys
 from runtime.vault.provider import Wrapping, missing_kek, unwrap_locally, wrap_locally
 from runtime.vault.store import Kek, KekUse, NewKey, Rewrapped, StoredKey
-from runtime.vault.vault import Vault
 
 
 class MemoryKeyProvider:
@@ -50,13 +46,6 @@ class MemoryKeyProvider:
         if reference not in self._keys:
             raise missing_kek(reference)
         return self._keys[reference]
-
-
-def memory_vault(*house_keys: bytes, clock: Clock) -> Vault:
-    """A vault whose people's keys end with this process."""
-    store = MemoryKeyStore()
-    keyring = Keyring(store, maker=MemoryKeyProvider(), others=[], clock=clock)
-    return Vault(*house_keys, people=PeopleKeys(store, keyring, clock=clock))
 
 
 class MemoryKeyStore:

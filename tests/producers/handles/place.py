@@ -24,9 +24,9 @@ from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher
 from runtime.settings import Settings
 from runtime.unit import PostgresUnits
-from runtime.vault.memory import memory_vault
 from tests.support.asgi import Answer, call, running
 from tests.support.directory_events import opening_requested
+from tests.support.vaults import memory_vault
 
 NOBODY = "127.0.0.1:1"
 """Where no server listens."""

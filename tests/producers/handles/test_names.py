@@ -12,7 +12,7 @@ from producers.handles.names import opened_name, sealed_name
 from producers.handles.sight import Sight, from_text, to_text
 from runtime.clock import SystemClock
 from runtime.vault import Forgotten, Vault
-from runtime.vault.memory import memory_vault
+from tests.support.vaults import memory_vault
 
 DORA = UUID("d02a0000-0000-4000-8000-000000000001")
 ERIC = UUID("e21c0000-0000-4000-8000-000000000002")

@@ -39,11 +39,11 @@ from runtime.stage import StageRunner
 from runtime.topics import topic_map
 from runtime.unit import PostgresUnits
 from runtime.vault import Binding, Vault
-from runtime.vault.memory import memory_vault
 from schemas.event import Event
 from schemas.payment import PaymentPosted
 from tests.support.asgi import Answer, call, running
 from tests.support.memory_stage import NOW, FixedClock, RawRecord, message_of
+from tests.support.vaults import memory_vault
 
 NOBODY = "127.0.0.1:1"
 DEMO = "demo"

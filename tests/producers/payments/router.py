@@ -18,11 +18,11 @@ from runtime.http.page import Cursors
 from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher, Publisher
 from runtime.settings import Settings
-from runtime.vault.memory import memory_vault
 from schemas.event import Delivered, Position
 from schemas.payment import PaymentRequested
 from schemas.wire import Message, decode
 from tests.support.asgi import Answer, Headers, call, running
+from tests.support.vaults import memory_vault
 
 NOBODY = "127.0.0.1:1"
 """Where no server listens."""

@@ -15,7 +15,7 @@ from producers.payments.words import Descriptions, opened_descriptions
 from projections.payments import Payment
 from runtime.clock import SystemClock
 from runtime.vault import Vault
-from runtime.vault.memory import memory_vault
+from tests.support.vaults import memory_vault
 
 DORA = UUID("d02a0000-0000-4000-8000-000000000001")
 ERIC = UUID("e21c0000-0000-4000-8000-000000000002")
