@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from domain.errors import Invalid
 from domain.handle import normalise_handle
 from runtime.topics import topic_map
 from tests.canaries.forms import Canaries
+from tests.corpus.wire import own_source
 from tests.support.asgi import Answer
 from tests.support.waiting import eventually
 from tests.support.whole_titan import WholeTitan
@@ -37,6 +38,7 @@ class Flows:
     refusals: list[Answer] = field(default_factory=list)
     handle: str = field(default_factory=lambda: f"h{uuid4().hex[:12]}")
     bearer: dict[str, str] = field(default_factory=dict)
+    _source: str = field(default_factory=own_source)
     _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     async def ask(
@@ -50,16 +52,20 @@ class Flows:
     ) -> httpx.Response:
         """Any request; what is refused is kept."""
         if room not in self._clients:
+            # From an address of one's own: what others tried and failed at is not counted here.
+            transport = httpx.AsyncHTTPTransport(local_address=self._source)
             self._clients[room] = httpx.AsyncClient(
-                base_url=self.titan.url(room), timeout=ANSWER_S_MAX, trust_env=False
+                base_url=self.titan.url(room), timeout=ANSWER_S_MAX, transport=transport
             )
         answer = await self._clients[room].request(method, path, headers=headers, **request)
         if answer.status_code >= HTTP_ERROR:
             self.refusals.append(Answer(answer.status_code, dict(answer.headers), answer.content))
         return answer
 
-    async def close(self) -> None:
-        """Hang up."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         for client in self._clients.values():
             await client.aclose()
 

@@ -29,13 +29,12 @@ pytestmark = [pytest.mark.hostile, pytest.mark.timeout(240)]
 
 async def test_nothing_personal_is_kept_or_told_in_clear(titan: WholeTitan, tmp_path: Path) -> None:
     await open_up(titan)
-    flows = Flows(titan, Canaries.drawn())
-    await flows.claim_and_pay()
-    await flows.sign_in()
-    await flows.be_known()
-    await flows.err()
-    await flows.die()
-    await flows.close()
+    async with Flows(titan, Canaries.drawn()) as flows:
+        await flows.claim_and_pay()
+        await flows.sign_in()
+        await flows.be_known()
+        await flows.err()
+        await flows.die()
 
     await lay_out(titan, tmp_path, answers=flows.refusals, metrics=metrics_pages(titan))
 
