@@ -15,6 +15,7 @@ from titan import (
     forget_command,
     keys_command,
     migrate_command,
+    notifications_command,
     pay_command,
     prove_command,
     replay_command,
@@ -48,4 +49,5 @@ app.add_typer(keys_command.app, name="keys")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
 app.add_typer(dlq_command.app, name="dlq")
+app.add_typer(notifications_command.app, name="notifications")
 app.command("docs")(docs_command.docs)

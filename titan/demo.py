@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from domain.errors import Unavailable
@@ -10,6 +11,7 @@ from domain.payment import State
 from runtime.clock import Clock
 from runtime.follow import Follower
 from runtime.settings import Settings
+from titan.demo_notifications import Told, until_told
 from titan.edge_client import EdgeClient
 from titan.follow_payment import hops_of, payment_topics
 from titan.journey import Hop, Journey
@@ -41,6 +43,7 @@ class Demonstration:
     answered_ms: float
     hops: list[Hop]
     balances: list[Balance]
+    told: list[Told]
 
     @property
     def is_posted(self) -> bool:
@@ -63,6 +66,7 @@ class Demonstration:
                 }
                 for balance in self.balances
             },
+            "notifications": [each.as_json() for each in self.told],
         }
 
 
@@ -96,6 +100,13 @@ async def demonstrate(client: EdgeClient, *, settings: Settings, clock: Clock) -
         ) from error
     finally:
         await follower.stop()
+    first = journey.hops[0]
+    accepted_at = first.appended_at - timedelta(milliseconds=first.total_ms)
+    # Of a payment that was refused its payer is told alone.
+    parties = people if journey.hops[-1].event == State.POSTED else people[:1]
+    told = await until_told(
+        parties, str(seen.payment_id), accepted_at, settings=settings, clock=clock
+    )
     after = [await client.account(person.account_id) for person in people]
     return Demonstration(
         payment_id=str(seen.payment_id),
@@ -109,6 +120,7 @@ async def demonstrate(client: EdgeClient, *, settings: Settings, clock: Clock) -
             )
             for person, was, now in zip(people, before, after, strict=True)
         ],
+        told=told,
     )
 
 
@@ -130,6 +142,11 @@ def say_demonstration(shown: Demonstration) -> None:
             ]
             for hop in shown.hops
         ],
+    )
+    say("\nWhat both were then told in the app:\n")
+    say_table(
+        ["inbox of", "notification", "ms in all"],
+        [[each.handle, each.body, str(each.after_ms)] for each in shown.told],
     )
     say(
         "\nThe first payment after a start opens connections; the next are several times quicker.\n"

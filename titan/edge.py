@@ -1,4 +1,4 @@
-"""Run an edge: `python -m titan.edge handles|payments|auth|users|feed|inbound|notifications`.
+"""Run an edge: `python -m titan.edge NAME`, one of EDGES.
 
 The application is what `producers.X.app:make_app` builds, as `uvicorn --factory` would run it;
 here host and port come from the settings, so that the demo's promise to stay on loopback holds.

@@ -45,6 +45,7 @@ class Endpoints(BaseModel):
     handles_port: int
     payments_port: int
     auth_port: int
+    notifications_port: int
     workers: list[Worker]
 
 
@@ -91,6 +92,7 @@ def connected_settings(*, needed: Collection[str] = SERVERS) -> Settings:
             "handles_port": endpoints.handles_port,
             "payments_port": endpoints.payments_port,
             "auth_port": endpoints.auth_port,
+            "notifications_port": endpoints.notifications_port,
         }
     # Port 0 is "any": the running Titan knows which it became.
     left_open = {name: value for name, value in found.items() if not _given(settings, name)}

@@ -268,6 +268,7 @@ class LocalTitan:
                 handles_port=self._ports["handles"],
                 payments_port=self._ports["payments"],
                 auth_port=self._ports["auth"],
+                notifications_port=self._ports["notifications"],
                 workers=[self._worker(each) for each in self._packs],
             ),
         )

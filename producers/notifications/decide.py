@@ -43,6 +43,9 @@ def preferences_of(body: PreferencesBody) -> Preferences:
         )
         raise ProblemError(422, "unknown_time_zone", fault.message, faults=[fault])
     quiet = body.quiet_hours
+    if quiet is not None and quiet.begin == quiet.end:
+        fault = Fault("/quiet_hours", "begin and end at one time: turn pushes off instead")
+        raise ProblemError(422, "endless_quiet_hours", fault.message, faults=[fault])
     return Preferences(
         locale=body.locale,
         time_zone=body.time_zone,

@@ -29,7 +29,7 @@ TITLE_CHARACTERS_MAX: Final = 48
 BODY_CHARACTERS_MAX: Final = 178
 """Likewise a longer body."""
 
-_DIRECTORY: Final = Path(__file__).parent / "templates"
+DIRECTORY: Final = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Mail(NamedTuple):
 class Templates:
     """The templates of all languages, compiled when they are first used."""
 
-    def __init__(self, directory: Path = _DIRECTORY) -> None:
+    def __init__(self, directory: Path = DIRECTORY) -> None:
         self._environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(directory),
             undefined=StrictUndefined,

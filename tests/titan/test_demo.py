@@ -5,6 +5,7 @@ import pytest
 from schemas.event import Position
 from tests.support.memory_stage import NOW
 from titan.demo import Balance, Demonstration, say_demonstration, say_what_to_try
+from titan.demo_notifications import Told
 from titan.follow_payment import line_of
 from titan.journey import Hop
 
@@ -28,7 +29,10 @@ def demonstration(*hops: Hop) -> Demonstration:
         Balance(handle="alice", before_minor=1_000_000, after_minor=999_000),
         Balance(handle="bob", before_minor=0, after_minor=1_000),
     ]
-    return Demonstration(payment_id=PAYMENT, answered_ms=4.2, hops=list(hops), balances=balances)
+    told = [Told(handle="alice", title="Payment sent", body="You sent $10.00.", after_ms=31)]
+    return Demonstration(
+        payment_id=PAYMENT, answered_ms=4.2, hops=list(hops), balances=balances, told=told
+    )
 
 
 def words(line: str) -> list[str]:
@@ -48,6 +52,7 @@ def test_the_journey_is_told_with_place_and_time_of_each_event_and_both_balances
     assert ["posted", "payment.posted.v1", "7", "41", "+12", "14"] in lines
     assert ["alice", "10,000.00", "USD", "9,990.00", "USD"] in lines
     assert ["bob", "0.00", "USD", "10.00", "USD"] in lines
+    assert ["alice", "You", "sent", "$10.00.", "31"] in lines
 
 
 def test_only_posted_is_a_success() -> None:

@@ -6,20 +6,21 @@ Each test has people, accounts and keys of its own; only the tables are shared.
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.requests import Request
 
 from consumers.notifications.app import build
 from domain.client import client_of, person_of
 from domain.notification import Channel
+from domain.notification_plan import Delivery
+from producers.notifications import deliveries
 from producers.notifications.app import make_app
-from producers.notifications.channels.port import Fate, Letter, Sent
+from producers.notifications.channels.port import Letter
 from producers.notifications.courier import Courier
 from producers.notifications.letters import Desk
 from producers.notifications.names import DISPLAY_NAME_PURPOSE
@@ -29,7 +30,6 @@ from runtime.app import Resources
 from runtime.cache import Cache
 from runtime.clock import Clock
 from runtime.database import Database
-from runtime.http.caller import Caller, Kind
 from runtime.http.page import Cursors
 from runtime.http.resources import EdgeResources
 from runtime.inbox import PostgresInbox
@@ -41,35 +41,13 @@ from runtime.unit import PostgresUnits
 from runtime.vault import Binding, Vault
 from schemas.event import Event
 from schemas.payment import PaymentPosted
-from tests.support.asgi import Answer, call, running
+from tests.producers.notifications.parts import Basket, caller_of
+from tests.support.asgi import Answer, Headers, call, running
 from tests.support.memory_stage import NOW, FixedClock, RawRecord, message_of
 from tests.support.vaults import memory_vault
+from tests.support.waiting import eventually
 
-NOBODY = "127.0.0.1:1"
 DEMO = "demo"
-
-
-async def _caller(request: Request) -> Caller:
-    """The client that the test names."""
-    client_id = request.headers["test-client"]
-    person_id = person_of(client_id)
-    kind = Kind.DEMO if person_id is None else Kind.PERSON
-    return Caller(client_id, kind, person_id=person_id)
-
-
-@dataclass
-class Basket:
-    """A carrier that takes letters, or has the fate that the test gives."""
-
-    fates: list[Fate] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
-
-    async def send(self, letter: Letter) -> Fate:
-        self.letters.append(letter)
-        return self.fates.pop(0) if self.fates else Sent()
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 @dataclass
@@ -83,9 +61,7 @@ class Person:
 
     @property
     def person_id(self) -> UUID:
-        found = person_of(self.client_id)
-        assert found is not None
-        return found
+        return UUID(self.client_id.removeprefix("user:"))
 
     async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         return await self.place.ask(self.client_id, method, path, body)
@@ -136,7 +112,7 @@ class Place:
         self.database = database
         self.clock = FixedClock()
         self.vault: Vault = memory_vault(bytes(32), clock=self.clock)
-        self.settings = Settings(kafka_bootstrap=NOBODY, postgres_dsn=SecretStr(dsn))
+        self.settings = Settings(kafka_bootstrap="127.0.0.1:1", postgres_dsn=SecretStr(dsn))
         self.publisher = MemoryPublisher()
         self.baskets = {channel: Basket() for channel in Channel}
         self.courier = self.new_courier()
@@ -146,7 +122,7 @@ class Place:
     @asynccontextmanager
     async def edge(self) -> AsyncIterator[None]:
         """The edge runs for as long as the block, and carries nothing by itself."""
-        app = make_app(self.settings, authenticator=_caller, resources=self._resources)
+        app = make_app(self.settings, authenticator=caller_of, resources=self._resources)
         async with running(app) as self._app:
             yield
 
@@ -217,17 +193,29 @@ class Place:
 
     async def plan(self, *events: Event) -> None:
         """The stage takes a batch, as a process that has just started."""
-        runner = StageRunner(
-            build(Resources(self.settings, self.clock, self.vault)),
-            topics=topic_map(),
-            prefix="",
-            units=PostgresUnits(self.database),
-            inbox=PostgresInbox(self.database),
-            publisher=self.publisher,
-            clock=self.clock,
-        )
+        runner = self._runner()
         letters = await runner.process([self._record(event) for event in events])
         assert letters == []
+
+    async def plan_late(self, event: Event, *, hours: float) -> None:
+        """The stage takes an event so long after it happened."""
+        record = self._record(event)
+        self.pass_time(hours=hours)
+        assert await self._runner().process([record]) == []
+
+    async def sweep(self) -> None:
+        """What the courier does now and then."""
+        async with self.database.connection() as connection:
+            await deliveries.expire(connection, now=self.clock.now())
+
+    async def add_delivery(self, delivery: Delivery) -> None:
+        """One that no stage of today plans."""
+        await self.execute(
+            "INSERT INTO notification_deliveries (delivery_id, notification_id, person_id,"
+            " channel, device_id, payment_id, rank, planned_at, due_at, expires_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            *delivery,
+        )
 
     async def carry(self, channel: Channel = Channel.APNS) -> list[Letter]:
         """The letters of one look of the courier."""
@@ -255,15 +243,38 @@ class Place:
         )
         return [(row["state"], row["reason"]) for row in rows]
 
+    async def until_waited_for(self, client_id: str) -> None:
+        """Somebody follows this client's notifications."""
+        assert self._app is not None
+        numbers = self._app.state.edge.numbers
+        await eventually(lambda: client_id in numbers._waiters)
+
     async def ask(
-        self, client_id: str, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        client_id: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Headers = (),
     ) -> Answer:
         assert self._app is not None
-        headers = [("test-client", client_id)]
+        given = [("test-client", client_id), *headers]
         if body is not None:
-            headers.append(("content-type", "application/json"))
+            given.append(("content-type", "application/json"))
         chunks = [b"" if body is None else json.dumps(body).encode()]
-        return await call(self._app, method, path, headers=headers, chunks=chunks)
+        return await call(self._app, method, path, headers=given, chunks=chunks)
+
+    def _runner(self) -> StageRunner:
+        return StageRunner(
+            build(Resources(self.settings, self.clock, self.vault)),
+            topics=topic_map(),
+            prefix="",
+            units=PostgresUnits(self.database),
+            inbox=PostgresInbox(self.database),
+            publisher=self.publisher,
+            clock=self.clock,
+        )
 
     def _record(self, event: Event) -> RawRecord:
         self._offset += 1
@@ -287,8 +298,3 @@ def posted(payer: Person, payee: Person, amount_minor: int = 1_000, **more: Any)
         "currency": "USD",
     }
     return PaymentPosted(**(fields | more))
-
-
-def at(text: str) -> datetime:
-    """A time in UTC."""
-    return datetime.fromisoformat(f"{text}+00:00")
