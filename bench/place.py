@@ -104,6 +104,7 @@ def _settings(directory: Path) -> Settings:
         "payments_port": "0",
         "auth_port": "0",
         "users_port": "0",
+        "webhooks_port": "0",
         "notifications_port": "0",
         "limits_file": str(limits_path),
     }

@@ -37,7 +37,7 @@ DISABLE_AFTER_S: Final = 5 * 86_400
 FILTERS_MAX: Final = 50
 """Event filters of one endpoint."""
 
-TEST_EVENT: Final = "webhook.test"
+TEST_EVENT: Final = "webhook.test.v1"
 """The type of the event that an endpoint's owner sends to see whether it arrives."""
 
 SECRET_PURPOSE: Final = "webhook.secret"  # noqa: S105 - a purpose
@@ -46,7 +46,8 @@ SECRET_PURPOSE: Final = "webhook.secret"  # noqa: S105 - a purpose
 REPLY_PURPOSE: Final = "webhook.reply"
 """What the begin of an endpoint's reply is sealed for."""
 
-_FILTER = re.compile(r"(?:\*|[a-z]+(?:\.[a-z]+(?:-[a-z]+)*)*(?:\.\*)?)\Z")
+_FILTER = re.compile(r"(?:\*|[a-z]+(?:\.[a-z]+(?:-[a-z]+)*)*(?:\.v[0-9]{1,3}|\.\*)?)\Z")
+_VERSION = re.compile(r"\.v[0-9]+\Z")
 _SUCCESSES: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
 _GONE: Final = 410
@@ -135,7 +136,7 @@ def delivery_id_of(event_id: UUID, endpoint_id: UUID) -> UUID:
 
 
 def is_filter(text: str) -> bool:
-    """Whether a text is a filter: an event's type, `begin.*`, or `*`."""
+    """Whether a text is a filter: an event's type, with or without version, `begin.*`, or `*`."""
     return _FILTER.match(text) is not None
 
 
@@ -143,8 +144,9 @@ def is_wanted(event_type: str, filters: Sequence[str]) -> bool:
     """Whether an event of this type is told; no filters at all is everything."""
     if not filters:
         return True
+    names = (event_type, _VERSION.sub("", event_type))
     return any(
-        event_type.startswith(each[:-1]) if each.endswith("*") else event_type == each
+        event_type.startswith(each[:-1]) if each.endswith("*") else each in names
         for each in filters
     )
 

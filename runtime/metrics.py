@@ -83,3 +83,11 @@ VAULT_WORN_KEYS: Final = Counter(
 EVENT_LOOP_LAG_SECONDS: Final = Gauge(
     "titan_event_loop_lag_seconds", "How late the event loop woke a sleeper; heartbeats share it"
 )
+WEBHOOK_ATTEMPTS: Final = Counter(
+    "titan_webhook_attempts", "Attempts to deliver a webhook, by what came of them", ["outcome"]
+)
+WEBHOOK_LATE_SECONDS: Final = Histogram(
+    "titan_webhook_late_seconds",
+    "From when a delivery was due to its claim",
+    buckets=_LATENCY_S,
+)

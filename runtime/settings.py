@@ -84,6 +84,10 @@ class Settings(CarrierSettings):
     payments_port: int = Field(8002, ge=0, le=65535, description="port of the Payment Router")
     auth_port: int = Field(8003, ge=0, le=65535, description="port of Auth")
     users_port: int = Field(8004, ge=0, le=65535, description="port of Users")
+    webhooks_port: int = Field(8007, ge=0, le=65535, description="port of Webhooks")
+    webhook_delivery_processes: int = Field(
+        1, ge=0, le=64, description="processes of `titan up` that deliver webhooks; 0: none"
+    )
     feed_port: int = Field(8010, ge=0, le=65535, description="port of the Feed")
     inbound_port: int = Field(8011, ge=0, le=65535, description="port of webhooks in")
     handles_url: str | None = Field(

@@ -80,6 +80,11 @@ class Signer:
         else:
             self._key = _shared(kept)
 
+    @property
+    def scheme(self) -> Scheme:
+        """How it signs."""
+        return Scheme.V1 if isinstance(self._key, bytes) else Scheme.V1A
+
     def sign(self, message_id: str, timestamp_s: int, body: bytes) -> str:
         """One entry of the signature's header."""
         signed = _signed(message_id, str(timestamp_s), body)

@@ -23,6 +23,7 @@ EDGES: Final[Mapping[str, str]] = {
     "payments": "payments_port",
     "auth": "auth_port",
     "users": "users_port",
+    "webhooks": "webhooks_port",
     "notifications": "notifications_port",
     "feed": "feed_port",
     "inbound": "inbound_port",

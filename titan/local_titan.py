@@ -22,7 +22,7 @@ from titan.edge import EDGES
 from titan.endpoints import Endpoints, Worker, remove_endpoints, write_endpoints
 from titan.migrate import migrate
 from titan.packing import Pack, pack, stages_of
-from titan.programs import edge_program, worker_program
+from titan.programs import edge_program, pool_names, pool_program, worker_program
 from titan.readiness import until_ready
 from titan.servers import Endpoints as ServerAddresses
 from titan.servers import ServerPlan, Servers
@@ -190,6 +190,12 @@ class LocalTitan:
             addresses = self._wiring.addresses(each.name, servers)
             workers.append(
                 worker_program(each, metrics_port=port, settings=settings, addresses=addresses)
+            )
+        for name in pool_names(settings):
+            port = self._metrics_ports[name] = free_port()
+            addresses = self._wiring.addresses(name, servers)
+            workers.append(
+                pool_program(name, metrics_port=port, settings=settings, addresses=addresses)
             )
         children = {
             program.name: Child(

@@ -13,6 +13,7 @@ STAGE_WEIGHTS_US: Final[Mapping[str, int]] = {
     "payment_projection": 200,
     "handle_directory": 2,
     "account_opening": 2,
+    "webhooks": 60,
     "event_feed": 120,
     "account_freezing": 1,
     "notifications": 100,

@@ -15,6 +15,7 @@ from titan.packing import Pack
 from titan.servers import Endpoints as ServerAddresses
 from titan.supervisor import Program
 
+_DELIVERY: Final = "webhook_delivery"
 _MARGIN_S: Final = 2.0
 """Beyond a process's own bound for stopping, before it is killed."""
 
@@ -43,6 +44,24 @@ def worker_program(
         arguments=[sys.executable, "-m", "titan.worker", *pack.stages],
         environment=_environment(settings, addresses, own),
         mark="titan.worker",
+        stop_s_max=limits.GRACEFUL_STOP_S + _MARGIN_S,
+    )
+
+
+def pool_names(settings: Settings) -> list[str]:
+    """The processes that deliver webhooks, by name."""
+    return [f"{_DELIVERY}-{each}" for each in range(1, settings.webhook_delivery_processes + 1)]
+
+
+def pool_program(
+    name: str, *, metrics_port: int, settings: Settings, addresses: ServerAddresses
+) -> Program:
+    """One of the processes that deliver webhooks."""
+    return Program(
+        name=name,
+        arguments=[sys.executable, "-m", "titan.pool", _DELIVERY],
+        environment=_environment(settings, addresses, {"metrics_port": str(metrics_port)}),
+        mark="titan.pool",
         stop_s_max=limits.GRACEFUL_STOP_S + _MARGIN_S,
     )
 

@@ -48,6 +48,8 @@ class Scope(StrEnum):
     ACCOUNTS_WRITE = "accounts:write"
     HANDLES_READ = "handles:read"
     HANDLES_WRITE = "handles:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     EVENTS_READ = "events:read"
 
 

@@ -38,6 +38,10 @@ OUTCOMES = st.sampled_from(sorted(Outcome))
         (["*"], "payment.posted", True),
         (["payment.posted"], "payment.posted", True),
         (["payment.posted"], "payment.refused", False),
+        (["payment.posted"], "payment.posted.v1", True),
+        (["payment.posted.v1"], "payment.posted.v1", True),
+        (["payment.posted.v2"], "payment.posted.v1", False),
+        (["payment.*"], "payment.posted.v1", True),
         (["payment.*"], "payment.posted", True),
         (["payment.*"], "payments.posted", False),
         (["payment.*"], "payment", False),
@@ -51,7 +55,9 @@ def test_filters_are_exact_or_a_prefix(
     assert is_wanted(event_type, filters) is wanted
 
 
-@pytest.mark.parametrize("text", ["*", "payment", "payment.*", "handle.claim-refused", "a.b.c"])
+@pytest.mark.parametrize(
+    "text", ["*", "payment", "payment.*", "handle.claim-refused", "a.b.c", "a.b.v1"]
+)
 def test_a_filter_names_types(text: str) -> None:
     assert is_filter(text)
 

@@ -22,6 +22,7 @@ from tests.support import containers
 from titan.cli import app
 from titan.edge import EDGES
 from titan.packing import stages_of
+from titan.pool import POOLS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -34,6 +35,7 @@ SEED_EDGES = {
     "payment-router": ("payments", 8002),
     "auth": ("auth", 8003),
     "users": ("users", 8004),
+    "webhooks": ("webhooks", 8007),
     "notifications": ("notifications", 8006),
     "feed": ("feed", 8010),
     "inbound": ("inbound", 8011),
@@ -114,6 +116,13 @@ def test_a_stage_may_finish_its_batch_and_names_itself(name: str) -> None:
     words = " ".join(service["entrypoint"])
     assert "TITAN_INSTANCE_ID=$$HOSTNAME" in words
     assert "exec python -m titan.worker" in words
+
+
+def test_every_pool_has_a_service_that_may_finish_what_it_sends() -> None:
+    for pool in POOLS:
+        service = OURS[pool.replace("_", "-")]
+        assert [*service["entrypoint"], *service["command"]] == ["python", "-m", "titan.pool", pool]
+        assert seconds(service["stop_grace_period"]) >= limits.GRACEFUL_STOP_S + 5
 
 
 @pytest.mark.parametrize(("name", "room", "port"), [(n, *e) for n, e in SEED_EDGES.items()])

@@ -22,6 +22,7 @@ from titan.chaos.watcher import Watcher
 from titan.edge import EDGES
 from titan.local_titan import LocalTitan
 from titan.packing import pack, stages_of
+from titan.programs import pool_names
 
 CRASHES: Final = "crashes"
 
@@ -41,6 +42,7 @@ def settings_for(directory: Path) -> Settings:
         payments_port=0,
         auth_port=0,
         users_port=0,
+        webhooks_port=0,
         notifications_port=0,
         profile=Profile.TEST,
         crash_directory=directory / CRASHES,
@@ -58,7 +60,7 @@ async def opened_target(directory: Path, *, said: list[str], tell: Tell) -> Asyn
     settings = settings_for(directory)
     stages = stages_of(topic_map())
     workers = [each.name for each in pack(stages, len(stages))]
-    board = Switchboard([*EDGES, *workers], list(EDGES))
+    board = Switchboard([*EDGES, *workers, *pool_names(settings)], list(EDGES))
     titan = LocalTitan(
         settings,
         processes=len(stages),

@@ -39,6 +39,7 @@ RESTART_PAUSE_S_MAX: Final = 1.0
 
 EDGE: Final = "titan.edge"
 WORKER: Final = "titan.worker"
+POOL: Final = "titan.pool"
 
 
 @dataclass
@@ -128,9 +129,9 @@ class Target:
             _signal(stopped, signal.SIGCONT)
 
     async def is_up(self, child: Child) -> bool:
-        """Whether a stage process or an edge says that it works."""
+        """Whether a stage process, a pool or an edge says that it works."""
         environment = child.program.environment
-        if child.program.mark == WORKER:
+        if child.program.mark in {WORKER, POOL}:
             url = f"http://{LOOPBACK}:{environment['TITAN_METRICS_PORT']}/health"
         else:
             port = environment[f"TITAN_{child.program.name.upper()}_PORT"]

@@ -1,0 +1,1 @@
+"""payment.* | handle.* | account.* -> (nothing): plans what endpoints are told."""

@@ -1,0 +1,225 @@
+"""The tables `webhook_endpoints` and `webhook_secrets`, as their owners see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from domain.errors import Invalid
+from domain.webhook import SECRET_PURPOSE, DisabledReason
+from producers.webhooks import limits
+from runtime.database import Connection
+from runtime.standard_webhooks import Scheme, Signer, WebhookSecret
+from runtime.vault import Vault
+
+_COLUMNS: Final = (
+    "endpoint_id, version, url, event_types, description, rate_per_s, is_ordered, created_at,"
+    " disabled_at, disabled_reason, failing_since"
+)
+_READ: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE client_id = $1 AND endpoint_id = $2"  # noqa: S608 - a constant
+_LIST: Final = (
+    f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE client_id = $1"  # noqa: S608 - a constant
+    " AND ($2::timestamptz IS NULL OR (created_at, endpoint_id) > ($2, $3))"
+    " ORDER BY created_at, endpoint_id LIMIT $4"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a client wants to be told."""
+
+    endpoint_id: UUID
+    version: int
+    url: str
+    event_types: tuple[str, ...]
+    description: str | None
+    rate_per_s: int | None
+    is_ordered: bool
+    created_at: datetime
+    disabled_at: datetime | None
+    disabled_reason: DisabledReason | None
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an endpoint is; the person where it is one's own, so that forgetting them ends it."""
+
+    client_id: str
+    person_id: UUID | None
+
+
+async def add(connection: Connection, owner: Owner, endpoint: Endpoint) -> None:
+    """A new endpoint, in a transaction; Invalid `too_many_endpoints`."""
+    # Of two that are added at once, the later waits here and counts the earlier.
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 1400))", owner.client_id
+    )
+    count = await connection.fetchval(
+        "SELECT count(*) FROM webhook_endpoints WHERE client_id = $1", owner.client_id
+    )
+    if count >= limits.ENDPOINTS_MAX:
+        raise Invalid("too_many_endpoints", f"a client has at most {limits.ENDPOINTS_MAX}")
+    await connection.execute(
+        "INSERT INTO webhook_endpoints (endpoint_id, client_id, person_id, url, event_types,"
+        " description, rate_per_s, is_ordered, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        endpoint.endpoint_id,
+        owner.client_id,
+        owner.person_id,
+        endpoint.url,
+        endpoint.event_types,
+        endpoint.description,
+        endpoint.rate_per_s,
+        endpoint.is_ordered,
+        endpoint.created_at,
+    )
+
+
+async def read(
+    connection: Connection, client_id: str, endpoint_id: UUID, *, lock: bool = False
+) -> Endpoint | None:
+    """This client's endpoint; None if there is none, or it is another's."""
+    statement = f"{_READ} FOR UPDATE" if lock else _READ
+    row = await connection.fetchrow(statement, client_id, endpoint_id)
+    return None if row is None else _endpoint(row)
+
+
+async def list_of(
+    connection: Connection, client_id: str, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Endpoint]:
+    """This client's endpoints, the oldest first."""
+    created_at, endpoint_id = after or (None, None)
+    rows = await connection.fetch(_LIST, client_id, created_at, endpoint_id, limit)
+    return [_endpoint(row) for row in rows]
+
+
+async def change(connection: Connection, endpoint_id: UUID, changes: dict[str, Any]) -> Endpoint:
+    """An endpoint that the caller has locked, changed and counted on; absent fields stay."""
+    row = await connection.fetchrow(
+        f"UPDATE webhook_endpoints SET version = version + 1,"  # noqa: S608 - a constant
+        f" url = COALESCE($2, url), event_types = COALESCE($3, event_types),"
+        f" description = CASE WHEN $4 THEN $5 ELSE description END,"
+        f" rate_per_s = CASE WHEN $6 THEN $7 ELSE rate_per_s END,"
+        f" is_ordered = COALESCE($8, is_ordered)"
+        f" WHERE endpoint_id = $1 RETURNING {_COLUMNS}",
+        endpoint_id,
+        changes.get("url"),
+        changes.get("event_types"),
+        "description" in changes,
+        changes.get("description"),
+        "rate_per_s" in changes,
+        changes.get("rate_per_s"),
+        changes.get("is_ordered"),
+    )
+    assert row is not None
+    return _endpoint(row)
+
+
+async def enable(connection: Connection, endpoint_id: UUID) -> Endpoint:
+    """A locked endpoint that is asked again, its failures forgiven."""
+    row = await connection.fetchrow(
+        f"UPDATE webhook_endpoints SET version = version + 1, disabled_at = NULL,"  # noqa: S608 - a constant
+        f" disabled_reason = NULL, failures = 0, failing_since = NULL, rest_until = '-infinity'"
+        f" WHERE endpoint_id = $1 RETURNING {_COLUMNS}",
+        endpoint_id,
+    )
+    assert row is not None
+    return _endpoint(row)
+
+
+async def remove(connection: Connection, endpoint_id: UUID) -> None:
+    """Forget a locked endpoint, its secrets and its deliveries."""
+    await connection.execute("DELETE FROM webhook_endpoints WHERE endpoint_id = $1", endpoint_id)
+
+
+async def add_secret(
+    connection: Connection,
+    vault: Vault,
+    endpoint_id: UUID,
+    *,
+    secret_id: UUID,
+    secret: WebhookSecret,
+    at: datetime,
+) -> None:
+    """Keep a secret, sealed, that signs from now on."""
+    sealed = vault.seal(secret.kept, f"{SECRET_PURPOSE}:{endpoint_id}")
+    await connection.execute(
+        "INSERT INTO webhook_secrets (secret_id, endpoint_id, sealed, created_at)"
+        " VALUES ($1, $2, $3, $4)",
+        secret_id,
+        endpoint_id,
+        sealed,
+        at,
+    )
+
+
+async def newest_secret(connection: Connection, endpoint_id: UUID) -> str:
+    """The sealed secret of a locked endpoint that was made last; an endpoint is never without."""
+    sealed: str = await connection.fetchval(
+        "SELECT sealed FROM webhook_secrets WHERE endpoint_id = $1"
+        " ORDER BY created_at DESC LIMIT 1",
+        endpoint_id,
+    )
+    return sealed
+
+
+def scheme_of(vault: Vault, endpoint_id: UUID, sealed: str) -> Scheme:
+    """How a sealed secret signs."""
+    return Signer(vault.open(sealed, f"{SECRET_PURPOSE}:{endpoint_id}")).scheme
+
+
+async def end_secrets(
+    connection: Connection, endpoint_id: UUID, *, at: datetime, ends_at: datetime
+) -> None:
+    """Let the secrets of a locked endpoint sign until `ends_at` at most.
+
+    Invalid `rotation_in_progress` if that would leave more than one beside a new one.
+    """
+    await connection.execute(
+        "UPDATE webhook_secrets SET expires_at = LEAST(expires_at, $2) WHERE endpoint_id = $1",
+        endpoint_id,
+        ends_at,
+    )
+    await connection.execute(
+        "DELETE FROM webhook_secrets WHERE endpoint_id = $1 AND expires_at <= $2", endpoint_id, at
+    )
+    count = await connection.fetchval(
+        "SELECT count(*) FROM webhook_secrets WHERE endpoint_id = $1", endpoint_id
+    )
+    if count >= limits.SECRETS_MAX:
+        raise Invalid(
+            "rotation_in_progress",
+            "two secrets sign already: wait until the old one has expired, or send overlap_s 0",
+        )
+
+
+async def secret_expiries(
+    connection: Connection, endpoint_ids: Sequence[UUID], at: datetime
+) -> dict[UUID, list[datetime | None]]:
+    """When each secret that signs ceases to, the oldest first; None: not by itself."""
+    rows = await connection.fetch(
+        "SELECT endpoint_id, NULLIF(expires_at, 'infinity') AS expires_at FROM webhook_secrets"
+        " WHERE endpoint_id = ANY($1::uuid[]) AND expires_at > $2"
+        " ORDER BY endpoint_id, created_at",
+        list(endpoint_ids),
+        at,
+    )
+    found: dict[UUID, list[datetime | None]] = {}
+    for row in rows:
+        found.setdefault(row["endpoint_id"], []).append(row["expires_at"])
+    return found
+
+
+def _endpoint(row: asyncpg.Record) -> Endpoint:
+    reason = row["disabled_reason"]
+    return Endpoint(
+        **{
+            **row,
+            "event_types": tuple(row["event_types"]),
+            "disabled_reason": None if reason is None else DisabledReason(reason),
+        }
+    )

@@ -1,0 +1,22 @@
+"""Why a call to the outside has no answer."""
+
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """What went wrong."""
+
+    ADDRESS_REFUSED = "address_refused"
+    """The name leads to an address that may not be called; nothing was sent to it."""
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timeout"
+    TLS_FAILED = "tls_failed"
+    NOT_HTTP = "not_http"
+
+
+class OutgoingFailure(Exception):  # noqa: N818 - no error of ours
+    """A call without an answer."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
