@@ -75,6 +75,8 @@ CREATE TABLE risk_holders (
 );
 
 CREATE INDEX accounts_by_client ON accounts (client_id);
+CREATE INDEX directory_handles_by_client ON directory_handles (client_id)
+    WHERE account_id IS NOT NULL;
 
 GRANT SELECT, INSERT ON people, people_contacts, kyc_cases, kyc_documents TO titan_app;
 GRANT UPDATE (version, tier, tier_version, is_suspended, legal_name_sealed, date_of_birth_sealed,
@@ -95,6 +97,7 @@ SELECT titan_keys.declare_trace('kyc_documents', 'person_id', 'body_index');
 -- migrate:down
 
 DELETE FROM titan_keys.traces WHERE relation IN ('people', 'people_contacts', 'kyc_documents');
+DROP INDEX directory_handles_by_client;
 DROP INDEX accounts_by_client;
 DROP TABLE risk_holders;
 DROP TABLE kyc_documents;

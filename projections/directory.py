@@ -120,6 +120,12 @@ async def read_handles(connection: Connection, handles: Collection[str]) -> dict
     return _entries(await connection.fetch(_ENTRY, list(handles)))
 
 
+async def handles_of(connection: Connection, client_id: str) -> list[HandleEntry]:
+    """The handles that name accounts of a client now, in their own order."""
+    rows = await connection.fetch(_ENTRY_OF_CLIENT, client_id)
+    return list(_entries(rows).values())
+
+
 async def lock_handles(connection: Connection, handles: Collection[str]) -> dict[str, HandleEntry]:
     """As `read_handles`, and nobody else changes them until the transaction ends.
 
@@ -182,6 +188,10 @@ async def read_history(
     return [_change(row) for row in rows]
 
 
+_ENTRY_OF_CLIENT: Final = (
+    "SELECT handle, version, client_id, account_id, currency, display_name_sealed, requested_at"
+    " FROM directory_handles WHERE client_id = $1 AND account_id IS NOT NULL ORDER BY handle"
+)
 _VERSION_END: Final = 2**31
 """Above any version (schemas/event.py)."""
 

@@ -8,14 +8,21 @@ has shown that they read what is sent there.
 
 import base64
 from typing import Final
+from uuid import UUID
 
 from domain.contact import normalise_email, normalise_phone
 from domain.errors import Invalid
 from domain.handle import HANDLE_LENGTH_MAX, normalise_handle
-from runtime.vault import Vault
+from runtime.vault import Binding, Vault
 from schemas.person import ContactKind
 
 _COLUMNS: Final = {kind: f"handle.{kind}" for kind in ContactKind}
+_BODY_COLUMN: Final = "handle.body"
+_NORMALISE: Final = {ContactKind.EMAIL: normalise_email, ContactKind.PHONE: normalise_phone}
+
+_WORDS: Final = frozenset({"requests", "resolve"})
+"""Words that stand where a handle stands in paths: their holder could not name them there."""
+
 _PREFIXES: Final = {kind: f"{kind}." for kind in ContactKind}
 
 
@@ -26,17 +33,41 @@ def contact_handle(vault: Vault, kind: ContactKind, address: str) -> str:
     return (_PREFIXES[kind] + name)[:HANDLE_LENGTH_MAX]
 
 
+def contact_kind(typed: str) -> ContactKind | None:
+    """What kind of contact somebody typed where a handle stands; None for a tag."""
+    text = typed.strip()
+    if "@" in text[1:]:
+        return ContactKind.EMAIL
+    return ContactKind.PHONE if text.startswith("+") else None
+
+
 def handle_of(typed: str, vault: Vault) -> str:
     """The handle that a person typed: an e-mail address, a number with its +, or a tag.
 
     Invalid, without what was typed, if it is none of them.
     """
-    text = typed.strip()
-    if "@" in text[1:]:
-        return contact_handle(vault, ContactKind.EMAIL, normalise_email(text))
-    if text.startswith("+"):
-        return contact_handle(vault, ContactKind.PHONE, normalise_phone(text))
-    return normalise_handle(typed)
+    kind = contact_kind(typed)
+    if kind is None:
+        return normalise_handle(typed)
+    try:
+        return contact_handle(vault, kind, _NORMALISE[kind](typed.strip()))
+    except Invalid as error:
+        raise Invalid("invalid_handle", f"{error.message}, and no handle") from None
+
+
+def body_fingerprint(fingerprint: str, vault: Vault, *typed: str) -> str:
+    """A body's identity where these are handles in it: a keyed one if it holds a contact.
+
+    Who has a plain hash of a body can try addresses until one fits.
+    """
+    if all(contact_kind(each) is None for each in typed):
+        return fingerprint
+    return vault.blind_index(_BODY_COLUMN, fingerprint)
+
+
+def display_name_binding(handle: str, person_id: UUID) -> Binding:
+    """The place of the sealed name that people see beside a person's handle."""
+    return Binding("handle", "display_name", handle, person_id)
 
 
 def kind_of(handle: str) -> ContactKind | None:
@@ -48,10 +79,8 @@ def kind_of(handle: str) -> ContactKind | None:
 
 
 def claimed_tag(typed: str) -> str:
-    """A tag that somebody may claim; Invalid if it is none, or looks like the name of a contact."""
+    """A tag that somebody may claim; Invalid if it is none, or is kept back."""
     handle = normalise_handle(typed)
-    if kind_of(handle) is not None:
-        raise Invalid(
-            "handle_reserved", "names of this form stand for contacts: claim yours as a person"
-        )
+    if handle in _WORDS or kind_of(handle) is not None:
+        raise Invalid("handle_reserved", "this handle is kept back")
     return handle

@@ -7,9 +7,9 @@ from uuid import UUID, uuid5
 
 from domain.display_name import normalise_display_name
 from domain.errors import Invalid
-from domain.handle import normalise_handle
 from producers.handles.models import ChangeAnswer, ClaimBody, PortBody
 from projections.directory import ChangeKind, DirectoryChange
+from runtime.contact_handles import claimed_tag
 from runtime.http.problem import Fault, ProblemError
 from schemas.handle import (
     HandleClaimRequested,
@@ -24,9 +24,6 @@ DISPLAY_NAME_PURPOSE: Final = "handle.display_name"
 
 REQUEST_NAMESPACE: Final = UUID("0d5ab1f3-5f0f-5c38-9a36-1c8f7f0a7c52")
 """Root of every request id: uuid5 of the client, and of that the route and the idempotency key."""
-
-_RESERVED: Final = frozenset({"requests", "resolve"})
-"""Words that stand where a handle stands in paths: their holder could not name them there."""
 
 _REFUSALS: Final[dict[HandleRefusalCode, tuple[int, str]]] = {
     HandleRefusalCode.HANDLE_TAKEN: (409, "the handle names an account already"),
@@ -65,9 +62,7 @@ def claim_of(body: ClaimBody, origin: Origin) -> Candidate:
     faults: list[Fault] = []
     handle = display_name = ""
     try:
-        handle = normalise_handle(body.handle)
-        if handle in _RESERVED:
-            faults.append(Fault("/handle", "this handle is kept back", "handle_reserved"))
+        handle = claimed_tag(body.handle)
     except Invalid as error:
         faults.append(Fault("/handle", error.message, error.code))
     try:

@@ -4,16 +4,11 @@ A person's is sealed under the person's own key, so that forgetting the person e
 program's, and the demo's, under the house's.
 """
 
-from typing import Final
-from uuid import UUID
-
 from domain.client import person_of
 from producers.handles.decide import DISPLAY_NAME_PURPOSE, Candidate
 from producers.handles.sight import Sight
-from runtime.vault import Binding, Vault
-
-_HANDLE: Final = "handle"
-_DISPLAY_NAME: Final = "display_name"
+from runtime.contact_handles import display_name_binding
+from runtime.vault import Vault
 
 
 async def sealed_name(vault: Vault, candidate: Candidate) -> str | None:
@@ -27,7 +22,9 @@ async def sealed_name(vault: Vault, candidate: Candidate) -> str | None:
     person_id = person_of(candidate.origin.client_id)
     if person_id is None:
         return vault.seal(name, DISPLAY_NAME_PURPOSE)
-    [sealed] = await vault.seal_for(person_id, [(_binding(candidate.handle, person_id), name)])
+    [sealed] = await vault.seal_for(
+        person_id, [(display_name_binding(candidate.handle, person_id), name)]
+    )
     return sealed
 
 
@@ -41,9 +38,5 @@ async def opened_name(vault: Vault, handle: str, sight: Sight) -> str | None:
     person_id = person_of(sight.client_id)
     if person_id is None:
         return vault.open(sealed, DISPLAY_NAME_PURPOSE)
-    [name] = await vault.open_each([(_binding(handle, person_id), sealed)])
+    [name] = await vault.open_each([(display_name_binding(handle, person_id), sealed)])
     return name
-
-
-def _binding(handle: str, person_id: UUID) -> Binding:
-    return Binding(_HANDLE, _DISPLAY_NAME, handle, person_id)

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.errors import Unavailable
-from domain.handle import normalise_handle
 from producers.handles.decide import (
     Candidate,
     Origin,
@@ -27,6 +26,7 @@ from producers.handles.edge import HandlesEdge, TheEdge
 from producers.handles.models import ChangeAnswer, ClaimBody, PendingAnswer, PortBody
 from projections.directory import read_history
 from runtime import limits
+from runtime.contact_handles import handle_of
 from runtime.http.body import JsonBody, fingerprint_of, read_json
 from runtime.http.caller import Caller, TheCaller
 from runtime.http.idempotency import HEADER, REPLAYED_HEADER, idempotency_key_of, key_required
@@ -70,7 +70,7 @@ async def post_handle(request: Request, edge: TheEdge, caller: TheCaller) -> Res
 )
 async def post_port(handle: str, request: Request, edge: TheEdge, caller: TheCaller) -> Response:
     """404 if you hold no such handle."""
-    name = normalise_handle(handle)
+    name = handle_of(handle, edge.resources.vault)
     key, made = _key(request, edge)
     body = await read_json(request)
     origin = _origin(request, caller, key, body)
@@ -89,7 +89,7 @@ async def delete_handle(
     handle: str, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
     """404 if you hold no such handle. Its versions go on with whoever claims it next."""
-    name = normalise_handle(handle)
+    name = handle_of(handle, edge.resources.vault)
     key, made = _key(request, edge)
     candidate = release_of(name, _origin(request, caller, key, None))
     return await _ask(request, edge, candidate, made=made)
@@ -105,7 +105,7 @@ async def get_history(
     handle: str, query: Annotated[PageQuery, Query()], edge: TheEdge, caller: TheCaller
 ) -> Response:
     """404 if you never held it. Does not show what others did with it."""
-    name = normalise_handle(handle)
+    name = handle_of(handle, edge.resources.vault)
     cursors = edge.resources.cursors
     scope = f"handle-history|{caller.client_id}|{name}"
     before = None

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.handle import normalise_handle
 from producers.handles.decide import SOURCE
 from producers.handles.edge import HandlesEdge, TheEdge
 from projections import payer_grants
 from projections.directory import lock_handles
+from runtime.contact_handles import handle_of
 from runtime.database import Connection
 from runtime.http.caller import Caller, TheCaller
 from runtime.http.problem import ProblemError
@@ -51,7 +51,7 @@ class PayersAnswer(BaseModel):
 )
 async def get_payers(handle: str, edge: TheEdge, caller: TheCaller) -> Response:
     """404 if you hold no such handle."""
-    name = normalise_handle(handle)
+    name = handle_of(handle, edge.resources.vault)
     async with edge.resources.database.connection() as connection, connection.transaction():
         await _demand_own(connection, name, caller)
         programs = await payer_grants.list_programs(
@@ -70,7 +70,7 @@ async def put_payer(
     handle: str, program_id: ProgramId, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
     """404 if you hold no such handle, or there is no such program."""
-    name, program = normalise_handle(handle), _program(program_id)
+    name, program = handle_of(handle, edge.resources.vault), _program(program_id)
     async with edge.resources.database.connection() as connection, connection.transaction():
         await _demand_own(connection, name, caller)
         if await connection.fetchval(_KNOWN, program) is None:
@@ -97,7 +97,7 @@ async def delete_payer(
     handle: str, program_id: ProgramId, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
     """404 if you hold no such handle, or the program may not pay from it."""
-    name, program = normalise_handle(handle), _program(program_id)
+    name, program = handle_of(handle, edge.resources.vault), _program(program_id)
     async with edge.resources.database.connection() as connection, connection.transaction():
         await _demand_own(connection, name, caller)
         if not await payer_grants.withdraw(connection, (program, name, caller.client_id)):

@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.handle import normalise_handle
 from producers.handles.buckets import HIT, MISS, PLANS
 from producers.handles.edge import HandlesEdge, edge_of
 from producers.handles.models import HandleAnswer
 from producers.handles.names import opened_name
 from producers.handles.sight import Sight
+from runtime.contact_handles import handle_of
 from runtime.http.caller import Caller, caller_of
 from runtime.http.problem import ProblemError
 
@@ -47,7 +47,7 @@ async def get_handle(request: Request) -> Response:
     typed = request.query_params.getlist("handle")
     if len(typed) != 1:
         raise ProblemError(422, "invalid_parameter", "send one `handle`")
-    handle = normalise_handle(typed[0])
+    handle = handle_of(typed[0], edge.resources.vault)
     look_up = _metered if caller.kind in PLANS else _free
     sight = await look_up(edge, caller, handle)
     if sight.target is None:

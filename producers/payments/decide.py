@@ -8,13 +8,14 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from domain.errors import Invalid
-from domain.handle import normalise_handle
 from domain.money import is_currency
 from domain.payment import AVAILABLE_RAILS, PaymentType, payment_id_of
 from producers.payments.models import PaymentBody
 from runtime import limits
+from runtime.contact_handles import body_fingerprint, handle_of
 from runtime.http.caller import Caller, Kind
 from runtime.http.problem import Fault, ProblemError
+from runtime.vault import Vault
 from schemas.payment import PaymentRequested
 from schemas.wire import Message, encode, first_envelope
 
@@ -88,11 +89,12 @@ def candidate_of(
     is_fresh: bool,
     fingerprint: str,
     traceparent: str | None,
+    vault: Vault,
 ) -> Candidate:
     """The payment that a body asks for; ProblemError 422 with everything that is wrong with it."""
     faults: list[Fault] = []
-    from_handle = _handle(body.from_handle, "/from_handle", faults)
-    to_handle = _handle(body.to_handle, "/to_handle", faults)
+    from_handle = _handle(body.from_handle, vault, "/from_handle", faults)
+    to_handle = _handle(body.to_handle, vault, "/to_handle", faults)
     if from_handle == to_handle and not faults:
         faults.append(Fault("/to_handle", "payer and payee are the same handle", "self_payment"))
     if not is_currency(body.currency):
@@ -108,7 +110,7 @@ def candidate_of(
     return Candidate(
         payment_id=payment_id_for(caller.client_id, key),
         client_id=caller.client_id,
-        fingerprint=fingerprint,
+        fingerprint=body_fingerprint(fingerprint, vault, body.from_handle, body.to_handle),
         is_fresh=is_fresh,
         from_handle=from_handle,
         to_handle=to_handle,
@@ -170,9 +172,9 @@ def message_of(
     return encode(event, envelope)
 
 
-def _handle(typed: str, pointer: str, faults: list[Fault]) -> str:
+def _handle(typed: str, vault: Vault, pointer: str, faults: list[Fault]) -> str:
     try:
-        return normalise_handle(typed)
+        return handle_of(typed, vault)
     except Invalid as error:
         faults.append(Fault(pointer, error.message, error.code))
         return ""

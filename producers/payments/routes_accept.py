@@ -45,6 +45,7 @@ from runtime.http.openapi import takes
 from runtime.http.prefer import APPLIED_HEADER, wait_of
 from runtime.http.problem import ProblemError, body_problem, problem_of
 from runtime.http.scope import request_id_of, traceparent_of
+from runtime.vault import Vault
 
 router = APIRouter(tags=["payments"])
 
@@ -83,6 +84,7 @@ async def post_payment(request: Request) -> Response:
         is_fresh=is_fresh,
         fingerprint=body.fingerprint,
         traceparent=traceparent_of(scope),
+        vault=edge.resources.vault,
     )
     verdict = await edge.acceptor.accept(candidate)
     problem = problem_of_verdict(verdict)
@@ -123,7 +125,8 @@ async def post_payments(request: Request) -> Response:
     body = await read_json(request, bytes_max=limits.BULK_BODY_BYTES_MAX)
     traceparent = traceparent_of(request.scope)
     understood = [
-        _understood(item, caller=caller, traceparent=traceparent) for item in _items(body.value)
+        _understood(item, caller=caller, traceparent=traceparent, vault=edge.resources.vault)
+        for item in _items(body.value)
     ]
     candidates = [each for each in understood if isinstance(each, Candidate)]
     verdicts = iter(await edge.acceptor.accept_many(candidates))
@@ -187,6 +190,7 @@ def _understood(
     *,
     caller: Caller,
     traceparent: str | None,
+    vault: Vault,
 ) -> Candidate | ProblemError:
     """One payment of a bulk, or what is wrong with it."""
     try:
@@ -203,6 +207,7 @@ def _understood(
             is_fresh=False,
             fingerprint=fingerprint,
             traceparent=traceparent,
+            vault=vault,
         )
     except ValidationError as error:
         return body_problem(error, BulkItemBody)

@@ -11,18 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.errors import Unavailable
-from domain.handle import normalise_handle
 from domain.payment import FINAL, State
 from producers.payments.answers import answer_of, requested_answer
 from producers.payments.edge import PaymentsEdge, TheEdge
 from producers.payments.models import PaymentAnswer
 from producers.payments.words import opened_descriptions
 from projections.payments import Filters, PageStart, Payment, list_payments
+from runtime.contact_handles import handle_of
 from runtime.http.caller import TheCaller
 from runtime.http.openapi import takes
 from runtime.http.page import Page, PageQuery, page_of, refuse_repeats
 from runtime.http.prefer import APPLIED_HEADER, wait_of
 from runtime.http.problem import ProblemError
+from runtime.vault import Vault
 
 router = APIRouter(tags=["payments"])
 
@@ -56,11 +57,10 @@ class PaymentsQuery(PageQuery):
     accepted_from: Time | None = Field(None, alias="from", description="accepted then or later")
     accepted_until: Time | None = Field(None, alias="to", description="accepted before")
 
-    @property
-    def filters(self) -> Filters:
+    def filters(self, vault: Vault) -> Filters:
         """The filters, handles in their one spelling; Invalid if it is none."""
         return Filters(
-            handle=None if self.handle is None else normalise_handle(self.handle),
+            handle=None if self.handle is None else handle_of(self.handle, vault),
             state=self.state,
             accepted_from=self.accepted_from,
             accepted_until=self.accepted_until,
@@ -77,7 +77,7 @@ async def get_payments(
     query: Annotated[PaymentsQuery, Query()], edge: TheEdge, caller: TheCaller
 ) -> Response:
     """This client's payments only."""
-    filters = query.filters
+    filters = query.filters(edge.resources.vault)
     cursors = edge.resources.cursors
     scope = f"payments|{caller.client_id}|{filters}"
     after = None

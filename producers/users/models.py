@@ -11,7 +11,6 @@ from domain.kyc import CaseState, ReviewReason, Wanted
 from projections.directory import ChangeKind
 from runtime.http.body import RequestModel
 from schemas.account import FreezeReason, Tier
-from schemas.handle import HandleRefusalCode
 from schemas.person import ContactKind, PersonField
 
 Text = Annotated[str, Field(max_length=1_024)]
@@ -40,24 +39,16 @@ class WalletBody(RequestModel):
     currency: Text
 
 
-class HandleKind(RequestModel):
-    """What all claims of one's own handles have."""
+class OwnHandleBody(RequestModel):
+    """A handle to claim: a tag of one's own choice, or a verified contact.
 
+    `handle` is the tag, and absent for a contact: that is known.
+    """
+
+    kind: Literal["tag", "email", "phone"]
+    handle: Text | None = None
     account_id: UUID
     display_name: Text
-
-
-class TagBody(HandleKind):
-    """A handle of one's own choice."""
-
-    kind: Literal["tag"]
-    handle: Text
-
-
-class ContactHandleBody(HandleKind):
-    """A verified contact as a handle."""
-
-    kind: ContactKind
 
 
 class SubmissionBody(RequestModel):
@@ -181,7 +172,6 @@ class ClaimAnswer(Answer):
     handle: str
     state: ChangeKind | Literal["requested"]
     version: int | None = None
-    code: HandleRefusalCode | None = None
 
 
 class DocumentAnswer(Answer):

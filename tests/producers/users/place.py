@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from consumers.account_freezing.app import build as build_freezing
 from consumers.account_opening.app import build as build_opening
+from consumers.handle_directory.app import build as build_directory
 from consumers.ledger_posting.app import build as build_posting
 from consumers.risk_screening.app import build as build_screening
 from domain.client import client_of, person_of
@@ -29,6 +30,7 @@ from tests.support.asgi import Answer, Headers, call, running
 BUILDS = {
     "account_freezing": build_freezing,
     "account_opening": build_opening,
+    "handle_directory": build_directory,
     "risk_screening": build_screening,
     "ledger_posting": build_posting,
 }
@@ -142,6 +144,10 @@ class Place:
 
     async def told(self, topic: str, about: Somebody) -> list[dict[str, Any]]:
         """The values of a topic's records about somebody so far, in the order of the log."""
+        return await self.told_of(topic, str(about.person_id))
+
+    async def told_of(self, topic: str, named: str) -> list[dict[str, Any]]:
+        """The values of a topic's records that name an id, in the order of the log."""
         name = self.settings.topic_prefix + topic
         partitions = [TopicPartition(name, n) for n in range(topic_map()[topic].partitions)]
         consumer = AIOKafkaConsumer(
@@ -155,8 +161,7 @@ class Place:
             while len(records) < sum(ends.values()):
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
                     records += batch
-            named = str(about.person_id).encode()
-            return [json.loads(each.value) for each in records if named in each.value]
+            return [json.loads(each.value) for each in records if named.encode() in each.value]
         finally:
             await consumer.stop()
 

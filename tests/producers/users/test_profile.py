@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from runtime.contact_handles import handle_of
+from runtime.vault import load_vault
 from tests.producers.users.place import Place, Somebody
 from tests.support.waiting import eventually
 
@@ -161,3 +163,39 @@ async def test_a_changed_contact_is_not_verified_and_its_handle_is_given_up(
     assert order["client_id"] == alice.client_id
     assert order["handle"].startswith("email.")
     assert "example" not in str(order)
+
+
+async def test_a_verified_contact_is_a_handle_that_the_log_cannot_read(
+    place: Place, alice: Somebody
+) -> None:
+    address = f"{alice.person_id}@Example.com"
+    own = {"display_name": "Ada", "account_id": ""}
+    async with place.stages("account_opening", "handle_directory"):
+        own["account_id"] = (await alice.post("/users/me/wallets", {"currency": "USD"}))["id"]
+        await alice.ask("PATCH", "/users/me", {"email": address})
+        unproven = await alice.ask("POST", "/users/me/handles", {"kind": "email", **own})
+        assert (unproven.status, unproven.code) == (409, "contact_not_verified")
+        await alice.post("/users/me/contacts/email/code")
+        code = place.code_of(alice, "email")
+        await alice.post("/users/me/contacts/email/verification", {"code": code})
+
+        claimed = await alice.post("/users/me/handles", {"kind": "email", **own})
+
+        assert (claimed["state"], claimed["version"]) == ("claimed", 1)
+        tag = f"t{alice.person_id.hex[:12]}"
+        await alice.post("/users/me/handles", {"kind": "tag", "handle": f"@{tag}", **own})
+        shown = (await alice.get("/users/me/handles"))["data"]
+        assert {each["handle"]: each["kind"] for each in shown} == {
+            claimed["handle"]: "email",
+            tag: "tag",
+        }
+        bob = alice.other()
+        taken = await bob.ask("POST", "/users/me/handles", {"kind": "tag", "handle": tag, **own})
+        assert taken.status == 409
+        for kept_back in (claimed["handle"], "resolve"):
+            body = {"kind": "tag", "handle": kept_back, **own}
+            assert (await bob.ask("POST", "/users/me/handles", body)).code == "handle_reserved"
+    vault = load_vault(place.settings)
+    assert handle_of(f" {address.upper()} ", vault) == claimed["handle"]
+    for event in await place.told("handle.claim-requested.v1", alice):
+        assert "example" not in str(event).lower()
