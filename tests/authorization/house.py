@@ -29,7 +29,7 @@ from runtime.settings import Settings
 from runtime.stage import Stage
 from schemas.standing import Standing, StandingChanged, session_principal
 from schemas.wire import encode, first_envelope
-from tests.support.asgi import Answer, call, running
+from tests.support.asgi import Answer, call, call_stream, running
 from tests.support.waiting import eventually
 
 CLOCK = SystemClock()
@@ -104,6 +104,8 @@ class House:
             given.append((ON_DEMO, "yes"))
         elif persona != "anonymous":
             given.append(("authorization", f"Bearer {self.tokens.get(persona, persona)}"))
+        if path.endswith("/events"):
+            return await call_stream(self.apps[edge], method, path, headers=given)
         raw = b"" if body is None else json.dumps(body).encode()
         return await call(self.apps[edge], method, path, headers=given, chunks=[raw])
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.client import BAD_REQUEST
 from typing import Any
 
 from fastapi import FastAPI
@@ -50,10 +51,12 @@ async def call(
     chunks: Sequence[bytes] = (b"",),
     never_ends: bool = False,
     client_host: str = "127.0.0.1",
+    started: "asyncio.Future[Answer] | None" = None,
 ) -> Answer:
     """Send a request whose body arrives in these chunks, and read the whole answer.
 
     `never_ends` leaves the body open: nothing more comes, and nothing says that it is over.
+    `started` gets the answer without its body, as soon as that is known.
     """
     path, _, query = path.partition("?")
     scope = {
@@ -87,15 +90,30 @@ async def call(
 
     async def send(message: Any) -> None:
         sent.append(message)
+        if started is not None and message["type"] == "http.response.start":
+            started.set_result(_answer(message, b""))
 
     await app(scope, receive, send)
     [start, *parts] = sent
-    return Answer(
-        status=start["status"],
-        headers={name.decode(): value.decode("latin-1") for name, value in start["headers"]},
-        body=b"".join(part.get("body", b"") for part in parts),
-    )
+    return _answer(start, b"".join(part.get("body", b"") for part in parts))
+
+
+async def call_stream(app: FastAPI, method: str, path: str, *, headers: Headers = ()) -> Answer:
+    """Ask for a stream, which may never end, and hang up once it has begun."""
+    started: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    asking = asyncio.create_task(call(app, method, path, headers=headers, started=started))
+    await asyncio.wait({asking, started}, return_when=asyncio.FIRST_COMPLETED)
+    if asking.done() or started.result().status >= BAD_REQUEST:
+        return await asking
+    asking.cancel()
+    await asyncio.wait([asking])
+    return started.result()
 
 
 def _bytes(value: str | bytes) -> bytes:
     return value.encode("latin-1") if isinstance(value, str) else value
+
+
+def _answer(start: Any, body: bytes) -> Answer:
+    headers = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+    return Answer(status=start["status"], headers=headers, body=body)
