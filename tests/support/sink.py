@@ -91,6 +91,8 @@ async def open_sink(answer: Answering | None = None, port: int = 0) -> AsyncIter
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # The loop ends connections in its next turn.
+        await asyncio.sleep(0)
 
 
 def _bytes(say: Say) -> bytes:
