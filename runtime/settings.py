@@ -110,7 +110,17 @@ class Settings(CarrierSettings):
         12, ge=4, le=15, description="bcrypt's cost; each step doubles the time; production: >= 12"
     )
     password_threads: int = Field(
-        1, ge=1, le=64, description="passwords that one process of Auth hashes at once"
+        1,
+        ge=1,
+        le=64,
+        description="passwords of each kind of callers that one process of Auth hashes at once",
+    )
+    password_share_percent: int = Field(
+        25,
+        ge=1,
+        le=100,
+        description="of a processor for each of these threads, that passwords of strangers may "
+        "take in the long run: 100 where Auth has machines of its own",
     )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="port of a stage process's /metrics and /health; 0: none"

@@ -33,12 +33,13 @@ class Doorkeeper:
 
         Any other 429, or 503 `busy`, out of the block is answered late too.
         """
+        began_s = self._clock.monotonic_s()
         try:
             self._look(keys, now)
             yield
         except ProblemError as problem:
             if problem.status in _LATE:
-                await self._pause()
+                await self._pause_until(began_s + self._clock.jitter(limits.REFUSAL_S))
             raise
 
     async def charge(self, keys: Collection[MeterKey], now: datetime) -> Charged:
@@ -62,12 +63,13 @@ class Doorkeeper:
                 raise _too_many(ceil((until - now).total_seconds()))
             del self._refused[key]
 
-    async def _pause(self) -> None:
-        if self._pausing >= limits.REFUSALS_PAUSED_MAX:
+    async def _pause_until(self, due_s: float) -> None:
+        left_s = due_s - self._clock.monotonic_s()
+        if left_s <= 0 or self._pausing >= limits.REFUSALS_PAUSED_MAX:
             return
         self._pausing += 1
         try:
-            await self._clock.sleep(self._clock.jitter(limits.REFUSAL_PAUSE_S))
+            await self._clock.sleep(left_s)
         finally:
             self._pausing -= 1
 

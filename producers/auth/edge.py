@@ -50,7 +50,12 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[AuthEdge]:
         settings.postgres_dsn.get_secret_value(), name="auth-outbox", size=1
     )
     relay = OutboxRelay(of_relay, resources.publisher, clock=clock)
-    hasher = PasswordHasher(cost=settings.password_cost, threads=settings.password_threads)
+    hasher = PasswordHasher(
+        cost=settings.password_cost,
+        threads=settings.password_threads,
+        share=settings.password_share_percent / 100,
+        clock=clock,
+    )
     meters = Meters(database, resources.vault)
     keys = KeyRing(database, resources.vault, clock=clock)
     housekeeping = Housekeeping(database, clock=clock)

@@ -47,6 +47,9 @@ HASHES_WAITING_MAX: Final = 8
 HASHES_PER_ADDRESS_MAX: Final = 2
 """Of one address no more wait at once: the next one is told to come again."""
 
+HASH_BURST_S: Final = 2.0
+"""Seconds of hashing for strangers at once, before TITAN_PASSWORD_SHARE_PERCENT holds."""
+
 STRANGER_NICENESS: Final = 10
 """Threads that hash for strangers yield to everything else by so many steps of niceness."""
 
@@ -84,8 +87,8 @@ FAILURES_FORGOTTEN_S: Final = 24 * 3_600.0
 KNOWN_ADDRESS_S: Final = 30 * 24 * 3_600.0
 """From an address that signed in within so long, an account is not blocked by what others try."""
 
-REFUSAL_PAUSE_S: Final = 0.4
-"""Who is turned away without a look waits so long (half of it to all) for the answer."""
+REFUSAL_S: Final = 0.8
+"""Who is turned away without a look has the answer so long (half of it to all) after asking."""
 
 REFUSALS_PAUSED_MAX: Final = 200
 """So many wait at once; past it the answer comes at once."""

@@ -19,6 +19,8 @@ import bcrypt
 
 from domain.errors import Invalid
 from producers.auth import limits
+from producers.auth.allowance import HashAllowance
+from runtime.clock import Clock
 from runtime.http.problem import ProblemError
 
 THREAD_NAME: Final = "password-hash"
@@ -58,16 +60,23 @@ def _bytes_of(text: str) -> bytes | None:
 class PasswordHasher:
     """Hashes in a few threads for each of two kinds of callers, who do not wait for each other.
 
-    Strangers share threads that yield to everything else on the machine. Who calls from where they
-    signed in before has threads of usual priority: no flood gets there, as only a right password
-    opens that way, and its meters bound how often.
+    Strangers share threads that yield to everything else on the machine, and may take `share` of a
+    processor each. Who calls from where they signed in before has threads without such bounds: no
+    flood gets there, as only a right password opens that way, and its meters bound how often.
     """
 
-    def __init__(self, *, cost: int, threads: int) -> None:
+    def __init__(self, *, cost: int, threads: int, share: float, clock: Clock) -> None:
         # For those who have no password: as dear to compare as a real one.
         dummy = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
-        self._strangers = _Lane(cost, threads, dummy, niceness=limits.STRANGER_NICENESS)
-        self._known = _Lane(cost, threads, dummy, niceness=0)
+        self._strangers = _Lane(
+            cost,
+            threads,
+            dummy,
+            clock=clock,
+            niceness=limits.STRANGER_NICENESS,
+            allowance=HashAllowance(share * threads, clock=clock),
+        )
+        self._known = _Lane(cost, threads, dummy, clock=clock)
 
     def turn(self, address: str, *, is_known: bool = False) -> AbstractAsyncContextManager["Turn"]:
         """A hashing thread of one's own. ProblemError 429, or 503 `busy`, when too many ask."""
@@ -86,8 +95,19 @@ class _Lane:
     costs its own senders their turns.
     """
 
-    def __init__(self, cost: int, threads: int, dummy: bytes, *, niceness: int) -> None:
+    def __init__(
+        self,
+        cost: int,
+        threads: int,
+        dummy: bytes,
+        *,
+        clock: Clock,
+        niceness: int = 0,
+        allowance: HashAllowance | None = None,
+    ) -> None:
         self._cost = cost
+        self._clock = clock
+        self._allowance = allowance
         self._threads = threads
         self._dummy = dummy
         self._pool = ThreadPoolExecutor(
@@ -109,11 +129,12 @@ class _Lane:
             self._leave(address)
             raise
         turn = Turn(self._pool, self._dummy, self._cost)
+        began_s = self._clock.monotonic_s()
         try:
             yield turn
         finally:
             # A caller that gave up does not free a thread that is at work.
-            turn.when_idle(lambda: self._done(address))
+            turn.when_idle(lambda: self._done(address, began_s))
 
     def close(self) -> None:
         """Take no more."""
@@ -141,9 +162,14 @@ class _Lane:
                 raise _come_again(503, "busy") from None
             raise
 
-    def _done(self, address: str) -> None:
+    def _done(self, address: str, began_s: float) -> None:
         self._leave(address)
-        self._next()
+        took_s = self._clock.monotonic_s() - began_s
+        rest_s = 0.0 if self._allowance is None else self._allowance.spend(took_s)
+        if rest_s > 0:
+            asyncio.get_running_loop().call_later(rest_s, self._next)
+        else:
+            self._next()
 
     def _leave(self, address: str) -> None:
         self._asking[address] -= 1

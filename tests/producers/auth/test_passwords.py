@@ -7,9 +7,13 @@ from contextlib import contextmanager
 
 import bcrypt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from producers.auth import limits
+from producers.auth.allowance import HashAllowance
 from producers.auth.passwords import THREAD_NAME, PasswordHasher
+from runtime.clock import SystemClock
 from runtime.http.problem import ProblemError
 from tests.support.waiting import eventually
 
@@ -53,6 +57,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return counted
 
 
+def hasher_of(threads: int, *, share: float = 1.0) -> PasswordHasher:
+    return PasswordHasher(cost=4, threads=threads, share=share, clock=SystemClock())
+
+
 async def tried(
     hasher: PasswordHasher, address: str, text: str = "wrong", *, is_known: bool = False
 ) -> str:
@@ -67,8 +75,12 @@ async def tried(
 async def test_a_flood_of_two_hundred_runs_on_so_many_threads_and_no_more(
     counted: Counted, threads: int
 ) -> None:
-    hasher = PasswordHasher(cost=4, threads=threads)
-    answers = await asyncio.gather(*(tried(hasher, f"address {n % 50}") for n in range(200)))
+    hasher = hasher_of(threads)
+    counted.gate.clear()
+    flood = [asyncio.create_task(tried(hasher, f"address {n % 50}")) for n in range(200)]
+    await eventually(lambda: counted.running == threads)
+    counted.gate.set()
+    answers = await asyncio.gather(*flood)
     hasher.close()
 
     assert counted.most == threads
@@ -79,7 +91,7 @@ async def test_a_flood_of_two_hundred_runs_on_so_many_threads_and_no_more(
 
 
 async def test_one_address_cannot_take_the_turns_of_others(counted: Counted) -> None:
-    hasher = PasswordHasher(cost=4, threads=1)
+    hasher = hasher_of(1)
     flood = [asyncio.create_task(tried(hasher, "flood")) for _ in range(50)]
     await asyncio.sleep(0)
     someone = await tried(hasher, "someone", "correct horse battery")
@@ -92,7 +104,7 @@ async def test_one_address_cannot_take_the_turns_of_others(counted: Counted) -> 
 
 
 async def test_who_is_known_does_not_wait_for_strangers(counted: Counted) -> None:
-    hasher = PasswordHasher(cost=4, threads=1)
+    hasher = hasher_of(1)
     counted.gate.clear()
     flood = [asyncio.create_task(tried(hasher, f"stranger {n}")) for n in range(9)]
     await eventually(lambda: counted.running)
@@ -106,11 +118,51 @@ async def test_who_is_known_does_not_wait_for_strangers(counted: Counted) -> Non
     hasher.close()
 
 
+class HandClock(SystemClock):
+    def __init__(self) -> None:
+        self.time_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.time_s
+
+
+@given(
+    share=st.floats(0.05, 1.0),
+    spans=st.lists(st.tuples(st.floats(0.001, 5), st.floats(0, 20)), min_size=1, max_size=50),
+)
+def test_strangers_take_no_more_than_their_share_in_the_long_run(
+    share: float, spans: list[tuple[float, float]]
+) -> None:
+    """However often they come: each rests as it is told, and may be idle for longer."""
+    clock = HandClock()
+    allowance = HashAllowance(share, clock=clock)
+    hashed_s = 0.0
+    for took_s, idle_s in spans:
+        clock.time_s += took_s
+        hashed_s += took_s
+        rest_s = allowance.spend(took_s)
+        # The last hash may overdraw: then the rest makes up for it.
+        assert hashed_s <= limits.HASH_BURST_S + share * (clock.time_s + rest_s) + 1e-6
+        clock.time_s += rest_s + idle_s
+
+
+async def test_past_their_share_strangers_wait_and_the_known_do_not(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HASH_BURST_S", 0.0)
+    monkeypatch.setattr(limits, "HASH_WAIT_S_MAX", 0.05)
+    hasher = hasher_of(1, share=0.0001)
+    assert await tried(hasher, "stranger") == "False"
+    assert await tried(hasher, "another stranger") == "503"
+    assert await tried(hasher, "here", "correct horse battery", is_known=True) == "True"
+    hasher.close()
+
+
 async def test_who_waits_too_long_is_told_so_and_keeps_no_turn(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "HASH_WAIT_S_MAX", 0.05)
-    hasher = PasswordHasher(cost=4, threads=1)
+    hasher = hasher_of(1)
     counted.gate.clear()
     first = asyncio.create_task(tried(hasher, "first"))
     await asyncio.sleep(0)
@@ -123,7 +175,7 @@ async def test_who_waits_too_long_is_told_so_and_keeps_no_turn(
 
 
 async def test_who_gives_up_does_not_free_a_thread_that_is_at_work(counted: Counted) -> None:
-    hasher = PasswordHasher(cost=4, threads=1)
+    hasher = hasher_of(1)
     counted.gate.clear()
     first = asyncio.create_task(tried(hasher, "first"))
     await eventually(lambda: counted.running)
@@ -143,7 +195,7 @@ async def test_who_gives_up_does_not_free_a_thread_that_is_at_work(counted: Coun
 
 @pytest.mark.parametrize("text", ["x" * 73, "", "\0", "\N{GRINNING FACE}" * 300])
 async def test_what_nobody_can_have_is_wrong_and_costs_a_hash(counted: Counted, text: str) -> None:
-    hasher = PasswordHasher(cost=4, threads=1)
+    hasher = hasher_of(1)
     assert await tried(hasher, "here", text) == "False"
     async with hasher.turn("here") as turn:
         assert not await turn.check("correct horse battery", None)
@@ -153,7 +205,7 @@ async def test_what_nobody_can_have_is_wrong_and_costs_a_hash(counted: Counted, 
 
 async def test_no_tail_of_a_long_password_counts(counted: Counted) -> None:
     """bcrypt reads 72 bytes: a longer text that begins with somebody's password is not theirs."""
-    hasher = PasswordHasher(cost=4, threads=1)
+    hasher = hasher_of(1)
     async with hasher.turn("here") as turn:
         hashed = await turn.hash(b"x" * 72)
         assert await turn.check("x" * 72, hashed)
