@@ -1,13 +1,13 @@
 """Run a stage's decide over past events under other limits, and tell what would have differed.
 
-The facts are recomputed from the log: a payer's tier from account.opened; what they had sent before
+The facts are recomputed from the log: a payer's tier (replay/tiers.py); what they had sent before
 the range from what was decided then; within the range from what the other limits decide. This is
 the only module beside the stages that knows one's decide: to run anything else would prove nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,9 +18,10 @@ from domain.payment import RefusalCode
 from replay.log import to_ms
 from replay.projection import Understanding
 from replay.source import Source
+from replay.tiers import TOPICS as TIER_TOPICS
+from replay.tiers import Tiers, tiers_of
 from replay.vector import Place, Vector, places_of, record_count
 from runtime.topics import topic_map
-from schemas.account import AccountOpened
 from schemas.event import Delivered, Position
 from schemas.payment import PaymentRefused, PaymentResolved, PaymentScreened
 
@@ -98,14 +99,13 @@ async def shadow(
 ) -> Shadow:
     """Every decision of the range that would have differed; publishes and writes nothing."""
     topics = [each.TOPIC for each in (PaymentResolved, PaymentScreened, PaymentRefused)]
-    opened = places_of([AccountOpened.TOPIC])
     places = places_of(topics)
-    await source.demand_whole([*places, *opened])
+    await source.demand_whole([*places, *places_of(TIER_TOPICS)])
     # Resolved first: what was decided of those before this end lies before the ends that follow.
     end = await source.at(places_of([PaymentResolved.TOPIC]), question.end)
     end |= await source.end([place for place in places if place not in end])
     on_total(record_count({}, end))
-    tiers = await _tiers(source, opened)
+    tiers = await tiers_of(source)
     found = Shadow()
     for number in range(topic_map()[PaymentResolved.TOPIC].partitions):
         # All of one payer lies in partitions of one number: so one number at a time is enough.
@@ -120,17 +120,6 @@ async def shadow(
                 if delivered is not None:
                     run.see(delivered, record.timestamp)
     return found
-
-
-async def _tiers(source: Source, places: Sequence[Place]) -> dict[UUID, str]:
-    understanding = Understanding()
-    tiers: dict[UUID, str] = {}
-    async for place, records in source.read({}, await source.end(places)):
-        for record in records:
-            delivered = understanding(place.topic, record)
-            if delivered is not None:
-                tiers.setdefault(delivered.event.account_id, delivered.event.tier)
-    return tiers
 
 
 async def _decided(
@@ -162,7 +151,7 @@ class _Run:
     def __init__(
         self,
         question: Question,
-        tiers: Mapping[UUID, str],
+        tiers: Tiers,
         decided: Mapping[UUID, str],
         found: Shadow,
     ) -> None:
@@ -184,11 +173,11 @@ class _Run:
         self._seen.add(idempotency_id)
         event: PaymentResolved = delivered.event
         was = self._decided.get(delivered.envelope.event_id)
-        tier = self._tiers.get(event.payer_account_id)
+        tier = self._tiers.at(event.payer_account_id, appended_ms)
         if tier is None or was == RefusalCode.UNKNOWN_ACCOUNT:
             self._found.not_by_limits += appended_ms >= self._begin_ms
             return
-        payer = self._states.get(event.payer_account_id) or PayerState(tier)
+        payer = replace(self._states.get(event.payer_account_id) or PayerState(tier), tier=tier)
         if appended_ms < self._begin_ms:
             # As it was decided then, whatever the limits were: only the roll of days and windows
             # is the present limits'.

@@ -38,12 +38,6 @@ def new_key() -> bytes:
     return AESGCM.generate_key(bit_length=KEY_BYTES * 8)
 
 
-def sealed_size(size: int, *, chunk_bytes: int = CHUNK_BYTES) -> int:
-    """Bytes that a document of `size` bytes takes once it is sealed."""
-    chunks = max(1, -(-size // chunk_bytes))
-    return _HEADER.size + size + chunks * _TAG_BYTES
-
-
 def seal(
     document: bytes, key: bytes, *, owner: UUID, document_id: UUID, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What the corpus says of the Payment Router holds without any server, and a no publishes nothing."""
+"""What the corpus says of the Payment Router holds with no server, and a no publishes nothing."""
 
 from collections.abc import AsyncIterator
 
