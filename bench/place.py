@@ -15,7 +15,7 @@ from bench.meter import Meter
 from runtime.clock import SystemClock
 from runtime.settings import PREFIX, Settings
 from runtime.topics import topic_map
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 from titan.local_titan import LocalTitan
 from titan.packing import pack, stages_of
 from titan.servers.fleet import FOLDERS
@@ -55,7 +55,7 @@ class Place:
         self.stages = {each.name: each.stages for each in packs}
         """The stages of each worker."""
         run = titan.directory / "run"
-        self.pids = {name: _pid_in(run / f"{name}.pid") for name in (*self.stages, *EDGES)}
+        self.pids = {name: _pid_in(run / f"{name}.pid") for name in (*self.stages, *EDGE_PROCESSES)}
         """The process ids of edges and workers."""
         servers = {name: _pid_in(titan.directory / name / "server.pid") for name in FOLDERS}
         self.beside = {**servers, GENERATOR: os.getpid()}

@@ -1,11 +1,14 @@
-"""Run an edge: `python -m titan.edge NAME`, one of EDGES.
+"""Run edges: `python -m titan.edge NAME ...`, of EDGES; those that are named share a process.
 
 The application is what `producers.X.app:make_app` builds, as `uvicorn --factory` would run it;
 here host and port come from the settings, so that the demo's promise to stay on loopback holds.
 """
 
+import asyncio
+import contextlib
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -30,26 +33,67 @@ EDGES: Final[Mapping[str, str]] = {
 }
 """Every edge (a room of producers/) and the setting of its port."""
 
+_ALONE: Final = ("handles", "payments")
+EDGE_PROCESSES: Final[Mapping[str, Sequence[str]]] = {
+    **{room: (room,) for room in _ALONE},
+    "edges": tuple(room for room in EDGES if room not in _ALONE),
+}
+"""The processes of one machine, and the edges of each: what every payment passes has its own, what
+is asked now and then shares one, for each costs 100 MB and a second of starting."""
+
 EXIT_USAGE: Final = 2
+_EXIT_NOT_STARTED: Final = 3
+
+
+class _Server(uvicorn.Server):
+    """One of several in a process: signals are for all of them, and so for `_serve`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the named edge until SIGTERM or SIGINT; returns the exit status."""
-    if len(arguments) != 1 or arguments[0] not in EDGES:
-        sys.stderr.write(f"name one edge, of: {', '.join(EDGES)}\n")
+    """Serve the named edges until SIGTERM or SIGINT; returns the exit status."""
+    if not arguments or len(set(arguments)) < len(arguments) or not set(arguments) <= set(EDGES):
+        sys.stderr.write(f"name edges, each once, of: {', '.join(EDGES)}\n")
         return EXIT_USAGE
-    [room] = arguments
     try:
         settings = Settings()
     except ValidationError as error:
         sys.stderr.write(f"titan: {'; '.join(setting_faults(error))}\n")
         return EXIT_USAGE
     configure_logging(settings)
-    factory = f"producers.{room}.app"
-    import_module(factory)
+    for room in arguments:
+        import_module(_module(room))
     spare_collector()
-    uvicorn.run(
-        f"{factory}:make_app",
+    servers = [_Server(_config(room, settings)) for room in arguments]
+    with asyncio.Runner(loop_factory=servers[0].config.get_loop_factory()) as runner:
+        runner.run(_serve(servers))
+    return 0 if all(server.started for server in servers) else _EXIT_NOT_STARTED
+
+
+async def _serve(servers: Sequence[uvicorn.Server]) -> None:
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    async with asyncio.TaskGroup() as group:
+        for server in servers:
+            group.create_task(server.serve())
+
+
+def _module(room: str) -> str:
+    return f"producers.{room}.app"
+
+
+def _config(room: str, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        f"{_module(room)}:make_app",
         factory=True,
         host=settings.bind_host,
         port=getattr(settings, EDGES[room]),
@@ -65,7 +109,6 @@ def main(arguments: Sequence[str]) -> int:
         timeout_keep_alive=int(limits.EDGE_KEEP_ALIVE_S),
         timeout_graceful_shutdown=int(limits.EDGE_STOP_S_MAX),
     )
-    return 0
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from titan.edge import EDGES
 from titan.endpoints import Endpoints, Worker, remove_endpoints, write_endpoints
 from titan.migrate import migrate
 from titan.packing import Pack, pack, stages_of
-from titan.programs import edge_program, pool_names, pool_program, worker_program
+from titan.programs import pool_names, programs_of
 from titan.readiness import until_ready
 from titan.servers import Endpoints as ServerAddresses
 from titan.servers import ServerPlan, Servers
 from titan.servers.errors import ServerStartError
 from titan.servers.ports import LOOPBACK, free_port, holder_of, is_port_free
-from titan.supervisor import RESTART_PAUSE_S_MAX, Child, Say, Supervisor
+from titan.supervisor import RESTART_PAUSE_S_MAX, Child, Program, Say, Supervisor
 from titan.wiring import Direct, Wiring
 
 _READY_POLL_S: Final = 0.05
@@ -179,39 +179,30 @@ class LocalTitan:
 
     def _supervise(self, servers: Servers) -> Supervisor:
         settings = self._settings
-        edges, workers = [], []
-        ports = {room: getattr(settings, name) or free_port() for room, name in EDGES.items()}
-        self._ports.update(ports)
-        for room in EDGES:
-            addresses = self._wiring.addresses(room, servers)
-            edges.append(edge_program(room, ports=ports, settings=settings, addresses=addresses))
-        for each in self._packs:
-            port = self._metrics_ports[each.name] = free_port()
-            addresses = self._wiring.addresses(each.name, servers)
-            workers.append(
-                worker_program(each, metrics_port=port, settings=settings, addresses=addresses)
-            )
-        for name in pool_names(settings):
-            port = self._metrics_ports[name] = free_port()
-            addresses = self._wiring.addresses(name, servers)
-            workers.append(
-                pool_program(name, metrics_port=port, settings=settings, addresses=addresses)
-            )
-        children = {
-            program.name: Child(
-                program,
-                directory=self.directory,
-                clock=self._clock,
-                say=self._say,
-                pause_s_max=self._restart_pause_s_max,
-            )
-            for program in (*edges, *workers)
-        }
+        self._ports = {room: getattr(settings, name) or free_port() for room, name in EDGES.items()}
+        behind = [*(each.name for each in self._packs), *pool_names(settings)]
+        self._metrics_ports = {name: free_port() for name in behind}
+        edges, workers = programs_of(
+            settings,
+            self._packs,
+            ports=self._ports,
+            metrics_ports=self._metrics_ports,
+            addresses=lambda name: self._wiring.addresses(name, servers),
+        )
         return Supervisor(
-            edges=[children[program.name] for program in edges],
-            workers=[children[program.name] for program in workers],
+            edges=list(map(self._child, edges)),
+            workers=list(map(self._child, workers)),
             clock=self._clock,
             say=self._say,
+        )
+
+    def _child(self, program: Program) -> Child:
+        return Child(
+            program,
+            directory=self.directory,
+            clock=self._clock,
+            say=self._say,
+            pause_s_max=self._restart_pause_s_max,
         )
 
     def _remedy_of(self, error: OSError) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from runtime import limits
 from runtime.settings import PREFIX, Settings
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES, EDGES
 from titan.packing import Pack
 from titan.servers import Endpoints as ServerAddresses
 from titan.supervisor import Program
@@ -20,14 +20,49 @@ _MARGIN_S: Final = 2.0
 """Beyond a process's own bound for stopping, before it is killed."""
 
 
+def programs_of(
+    settings: Settings,
+    packs: Sequence[Pack],
+    *,
+    ports: Mapping[str, int],
+    metrics_ports: Mapping[str, int],
+    addresses: Callable[[str], ServerAddresses],
+) -> tuple[list[Program], list[Program]]:
+    """All that one machine runs beside the servers: what has edges, and what works behind them.
+
+    `ports` are the edges', `metrics_ports` those of the processes behind; `addresses` tells where
+    a process finds the servers.
+    """
+    edges = [
+        edge_program(name, ports=ports, settings=settings, addresses=addresses(name))
+        for name in EDGE_PROCESSES
+    ]
+    workers = [
+        worker_program(
+            each,
+            metrics_port=metrics_ports[each.name],
+            settings=settings,
+            addresses=addresses(each.name),
+        )
+        for each in packs
+    ]
+    pools = [
+        pool_program(
+            name, metrics_port=metrics_ports[name], settings=settings, addresses=addresses(name)
+        )
+        for name in pool_names(settings)
+    ]
+    return edges, [*workers, *pools]
+
+
 def edge_program(
-    room: str, *, ports: Mapping[str, int], settings: Settings, addresses: ServerAddresses
+    name: str, *, ports: Mapping[str, int], settings: Settings, addresses: ServerAddresses
 ) -> Program:
-    """An edge of this machine; it is told the ports of all edges, its own among them."""
-    own = {EDGES[name]: str(port) for name, port in ports.items()}
+    """A process of EDGE_PROCESSES; it is told the ports of all edges, its own among them."""
+    own = {EDGES[room]: str(port) for room, port in ports.items()}
     return Program(
-        name=room,
-        arguments=[sys.executable, "-m", "titan.edge", room],
+        name=name,
+        arguments=[sys.executable, "-m", "titan.edge", *EDGE_PROCESSES[name]],
         environment=_environment(settings, addresses, own),
         mark="titan.edge",
         stop_s_max=limits.EDGE_STOP_S_MAX + _MARGIN_S,

@@ -28,9 +28,9 @@ from titan.chaos.load import Load
 from titan.chaos.opening import CRASHES
 from titan.chaos.people import CROWD, bring_in, open_account
 from titan.chaos.schedule import QUIET
-from titan.chaos.strike_processes import WITHOUT_INBOX
+from titan.chaos.strike_processes import WITHOUT_INBOX, WITHOUT_OUTCOME
 from titan.chaos.target import RECOVERY_S_MAX, SESSION_MS, Target
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 from titan.group_state import GroupReader
 from titan.supervisor import Child
 
@@ -40,6 +40,9 @@ DRIVE_EVERY_S = 0.5
 GHOST_STAY_S = 0.2
 
 STAGES = (
+    "webhooks",
+    "event_feed",
+    "notifications",
     "payment_projection",
     "ledger_posting",
     "risk_screening",
@@ -48,7 +51,7 @@ STAGES = (
     "handle_directory",
 )
 """The last in the flow first."""
-ROOMS = (*STAGES, *(room for room in EDGES if room not in QUIET))
+ROOMS = (*STAGES, *(room for room in EDGE_PROCESSES if room not in QUIET))
 
 EDGE_POINTS = (
     *(Point.PUBLISH_BEFORE, Point.PUBLISH_SENT, Point.PUBLISH_ACKED),
@@ -68,7 +71,7 @@ def rooms_at(point: Point) -> tuple[str, ...]:
     return tuple(
         room
         for room in ROOMS
-        if point in (EDGE_POINTS if room in EDGES else STAGE_POINTS)
+        if point in (EDGE_POINTS if room in EDGE_PROCESSES else STAGE_POINTS)
         and not (room in WITHOUT_INBOX and point in INBOX_POINTS)
     )
 
@@ -142,7 +145,7 @@ class Matrix:
         while not is_there.is_set():
             if point in REBALANCE_POINTS:
                 await self.haunt(room)
-            if point in LETTER_POINTS or (room in WITHOUT_INBOX and point in PUBLISH_POINTS):
+            if point in LETTER_POINTS or (room in WITHOUT_OUTCOME and point in PUBLISH_POINTS):
                 await self.litter(room)
             match room:
                 case "account_opening":
@@ -202,7 +205,7 @@ class Matrix:
         await eventually(has_ended, RECOVERY_S_MAX)
 
     def child(self, room: str) -> Child:
-        if room in EDGES:
+        if room in EDGE_PROCESSES:
             [found] = [each for each in self.target.edges if each.program.name == room]
             return found
         return self.target.worker_of(room)

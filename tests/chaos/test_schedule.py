@@ -6,9 +6,9 @@ import pytest
 
 from titan.chaos.campaign import STRIKES, Plan
 from titan.chaos.schedule import DECIDING, Actors, Fault, Kind, rounds
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 
-ACTORS = Actors((*DECIDING, "payment_projection"), tuple(EDGES))
+ACTORS = Actors((*DECIDING, "payment_projection"), tuple(EDGE_PROCESSES))
 
 
 def faults(seed: int, count: int, without: tuple[Kind, ...] = ()) -> list[Fault]:

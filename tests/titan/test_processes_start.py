@@ -1,15 +1,21 @@
 """The entry points of Titan's processes: what they refuse, they refuse in one line."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import pytest
 
+from tests.support.waiting import eventually
 from titan import edge, probe, worker
+from titan.edge import EDGES
+from titan.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +31,10 @@ def test_a_worker_wants_known_stages_once(
     assert "risk_screening" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("rooms", [[], ["nothing"], ["handles", "payments"]])
-def test_an_edge_is_one_that_exists(rooms: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("rooms", [[], ["nothing"], ["handles", "nothing"], ["feed", "feed"]])
+def test_edges_are_ones_that_exist_each_once(
+    rooms: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert edge.main(rooms) == edge.EXIT_USAGE
 
     assert "handles, payments" in capsys.readouterr().err
@@ -84,3 +92,36 @@ def test_a_probe_tells_health_by_its_exit_status(
 )
 def test_a_probe_asks_one_address_over_http(arguments: list[str], status: int) -> None:
     assert probe.main(arguments) == status
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.timeout(60)
+async def test_edges_share_a_process_each_at_its_port_and_end_together() -> None:
+    ports = {"feed": free_port(), "inbound": free_port()}
+    nobody = f"127.0.0.1:{free_port()}"
+    environment = {
+        **os.environ,
+        **{f"TITAN_{EDGES[room].upper()}": str(port) for room, port in ports.items()},
+        "TITAN_KAFKA_BOOTSTRAP": nobody,
+        "TITAN_POSTGRES_DSN": f"postgresql://titan@{nobody}/titan",
+        "TITAN_REDIS_URL": f"redis://{nobody}",
+    }
+    arguments = ["-m", "titan.edge", *ports]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, env=environment
+    )
+    try:
+        for port in ports.values():
+            await eventually(partial(answers, f"http://127.0.0.1:{port}/health"), 40)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

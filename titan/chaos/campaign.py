@@ -26,7 +26,7 @@ from titan.chaos.small_disk import SmallDisk
 from titan.chaos.target import RECOVERY_S_MAX
 from titan.chaos.verdict import STREWN, Verdict
 from titan.chaos.waiting import StuckError, until
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 from titan.packing import stages_of
 
 STRIKES: Final[Mapping[Kind, Strike]] = {
@@ -68,7 +68,7 @@ class Plan:
         return schedule.rounds(
             self.seed,
             self.faults,
-            actors=Actors(tuple(stages_of(topic_map())), tuple(EDGES)),
+            actors=Actors(tuple(stages_of(topic_map())), tuple(EDGE_PROCESSES)),
             without=[Kind[name] for name in without],
         )
 

@@ -19,12 +19,15 @@ from titan.chaos.switchboard import Switchboard
 from titan.chaos.target import HEARTBEAT_MS, RESTART_PAUSE_S_MAX, SESSION_MS, Target, running
 from titan.chaos.waiting import until
 from titan.chaos.watcher import Watcher
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 from titan.local_titan import LocalTitan
 from titan.packing import pack, stages_of
 from titan.programs import pool_names
 
 CRASHES: Final = "crashes"
+
+_DOORS: Final = ("payments", "handles")
+"""The edges that the client calls."""
 
 _READY_S_MAX: Final = 90.0
 _TEND_S: Final = 0.1
@@ -44,6 +47,8 @@ def settings_for(directory: Path) -> Settings:
         users_port=0,
         webhooks_port=0,
         notifications_port=0,
+        feed_port=0,
+        inbound_port=0,
         profile=Profile.TEST,
         crash_directory=directory / CRASHES,
         consumer_session_timeout_ms=SESSION_MS,
@@ -60,7 +65,7 @@ async def opened_target(directory: Path, *, said: list[str], tell: Tell) -> Asyn
     settings = settings_for(directory)
     stages = stages_of(topic_map())
     workers = [each.name for each in pack(stages, len(stages))]
-    board = Switchboard([*EDGES, *workers, *pool_names(settings)], list(EDGES))
+    board = Switchboard([*EDGE_PROCESSES, *workers, *pool_names(settings)], _DOORS)
     titan = LocalTitan(
         settings,
         processes=len(stages),

@@ -16,7 +16,7 @@ from titan.chaos.switchboard import Switchboard
 from titan.chaos.target import Target
 from titan.chaos.waiting import StuckError, until
 from titan.chaos.watcher import Watcher
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 from titan.supervisor import Child, Program, Say
 
 STRIKE_S_MAX: Final = 30.0
@@ -87,7 +87,7 @@ class Scene:
 
     def child(self, target: str) -> Child:
         """The process of a stage or an edge."""
-        if target in EDGES:
+        if target in EDGE_PROCESSES:
             [found] = [each for each in self.target.edges if each.program.name == target]
             return found
         return self.target.worker_of(target)

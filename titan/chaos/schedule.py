@@ -72,10 +72,8 @@ PAYMENTS: Final = "payments"
 DECIDING: Final = ("handle_resolution", "risk_screening", "ledger_posting")
 """Stages that have an inbox and payments to decide on."""
 
-QUIET: Final = frozenset(
-    {"auth", "users", "account_freezing", "notifications", "feed", "inbound", "webhooks"}
-)
-"""Rooms that no payment passes: they die and pause like all others, but reach none of the points at
+QUIET: Final = frozenset({"edges", "account_freezing"})
+"""What no payment passes: it dies and pauses like all others, but reaches none of the points at
 which one can be ordered to die."""
 
 _ON_STAGES: Final = {Kind.KILL_STAGE, Kind.PAUSE_STAGE}

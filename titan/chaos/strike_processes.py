@@ -13,7 +13,7 @@ from titan.chaos.schedule import DECIDING, Fault, Kind
 from titan.chaos.switchboard import KAFKA, POSTGRES, SERVERS, VALKEY
 from titan.chaos.target import SESSION_MS
 from titan.chaos.waiting import StuckError, until
-from titan.edge import EDGES
+from titan.edge import EDGE_PROCESSES
 
 _GHOSTS: Final = 2
 _STAY_S: Final = 0.3
@@ -27,8 +27,10 @@ _PLAIN_POINTS: Final = (
     *(Point.OFFSETS_BEFORE, Point.OFFSETS_SENT, Point.OFFSETS_ACKED),
 )
 _INBOX_POINTS: Final = (Point.INBOX_BEFORE, Point.INBOX_AFTER)
-WITHOUT_INBOX: Final = frozenset({"payment_projection", "event_feed"})
-"""Stages that repetition does no harm: they read no inbox and publish nothing."""
+WITHOUT_INBOX: Final = frozenset({"payment_projection", "event_feed", "webhooks"})
+"""Stages that repetition does no harm: they read no inbox."""
+WITHOUT_OUTCOME: Final = WITHOUT_INBOX | {"notifications"}
+"""Stages that publish nothing but dead letters: what comes of their events are rows."""
 
 
 async def kill(scene: Scene, fault: Fault) -> None:
@@ -57,12 +59,21 @@ async def pause(scene: Scene, fault: Fault) -> None:
         await asyncio.sleep(fault.duration_s)
 
 
+def _points_of(room: str) -> tuple[Point, ...]:
+    """Where a room passes in ordinary traffic."""
+    if room in EDGE_PROCESSES:
+        return _EDGE_POINTS
+    return (
+        *_PLAIN_POINTS,
+        *(() if room in WITHOUT_INBOX else _INBOX_POINTS),
+        *(() if room in WITHOUT_OUTCOME else _EDGE_POINTS),
+    )
+
+
 async def crash_point(scene: Scene, fault: Fault) -> None:
     """Let a room die at one of its points."""
     room = fault.target
-    points: tuple[Point, ...] = _EDGE_POINTS if room in EDGES else _PLAIN_POINTS
-    if room not in EDGES and room not in WITHOUT_INBOX:
-        points = (*_PLAIN_POINTS, *_INBOX_POINTS, *_EDGE_POINTS)
+    points = _points_of(room)
     child = scene.child(room)
     deaths = child.deaths
     # Some rooms have little to do in ordinary traffic.
