@@ -1,5 +1,6 @@
 """AES-256-GCM: the published vectors, and what may never open."""
 
+import base64
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -93,6 +94,12 @@ def test_the_envelope_is_as_documented() -> None:
     assert AESGCM(KEY).decrypt(nonce, envelope[33:], bound) == b"alice"
     assert len(envelope) == HEADER_BYTES + NONCE_BYTES + len(b"alice") + TAG_BYTES
     assert read_header(envelope) == (7, KEY_ID)
+
+
+@given(st.binary(max_size=200))
+def test_a_text_is_url_safe_base64_of_the_envelope(envelope: bytes) -> None:
+    assert to_text(envelope) == base64.urlsafe_b64encode(envelope).decode()
+    assert to_bytes(to_text(envelope)) == envelope
 
 
 @given(st.text() | st.binary(), bindings)
