@@ -16,6 +16,7 @@ from titan.chaos.client import Client
 from titan.chaos.garbage import Garbage
 from titan.chaos.http import NoAnswer
 from titan.chaos.waiting import until
+from titan.edge import EDGE_PROCESSES
 from titan.local_titan import LocalTitan
 from titan.packing import STAGE_WEIGHTS_US, Pack
 from titan.programs import worker_program
@@ -129,17 +130,19 @@ class Target:
             _signal(stopped, signal.SIGCONT)
 
     async def is_up(self, child: Child) -> bool:
-        """Whether a stage process, a pool or an edge says that it works."""
+        """Whether a stage process, a pool or all edges of a process say that they work."""
         environment = child.program.environment
         if child.program.mark in {WORKER, POOL}:
-            url = f"http://{LOOPBACK}:{environment['TITAN_METRICS_PORT']}/health"
+            urls = [f"http://{LOOPBACK}:{environment['TITAN_METRICS_PORT']}/health"]
         else:
-            port = environment[f"TITAN_{child.program.name.upper()}_PORT"]
-            url = f"http://{LOOPBACK}:{port}/ready"
+            rooms = EDGE_PROCESSES[child.program.name]
+            ports = (environment[f"TITAN_{room.upper()}_PORT"] for room in rooms)
+            urls = [f"http://{LOOPBACK}:{port}/ready" for port in ports]
         try:
-            return (await self.client.http.request("GET", url)).is_success
+            answers = await asyncio.gather(*(self.client.http.request("GET", url) for url in urls))
         except NoAnswer:
             return False
+        return all(answer.is_success for answer in answers)
 
 
 @asynccontextmanager
