@@ -8,20 +8,11 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
-from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
-from consumers.handle_resolution.store import (
-    MemoryAcceptances,
-    MemoryDirectory,
-    MemoryGrants,
-)
-from consumers.ledger_posting.handler import on_payments_screened
-from consumers.payment_projection.handler import on_payment_events
+from consumers.handle_resolution.store import MemoryAcceptances, MemoryDirectory, MemoryGrants
 from consumers.payment_projection.store import MemoryPayments
-from consumers.risk_screening.handler import on_payments_resolved
 from consumers.risk_screening.store import MemoryPayers
 from domain.limits import RiskLimits
 from ledger_adapter.memory import MemoryLedger
@@ -31,6 +22,7 @@ from runtime.topics import topic_map
 from runtime.unit import MemoryUnit, MemoryUnits
 from tests.model.memory_log import MemoryLog, Reader
 from tests.support.memory_stage import ROOT, Crash, FixedClock, RawRecord
+from tests.support.wallet_stages import wallet_stages
 
 T = TypeVar("T")
 
@@ -92,27 +84,14 @@ class Pipeline:
         self.inbox = MemoryInbox()
         self.workers = {
             stage.name: self._worker(stage)
-            for stage in (
-                Stage(
-                    "handle_resolution",
-                    partial(
-                        on_payments_requested,
-                        directory=self.directory,
-                        acceptances=MemoryAcceptances(),
-                        grants=MemoryGrants(),
-                    ),
-                    on_conflict=on_payment_conflicted,
-                ),
-                Stage(
-                    "risk_screening",
-                    partial(on_payments_resolved, payers=self.payers, limits=limits),
-                ),
-                Stage("ledger_posting", partial(on_payments_screened, ledger=self.ledger)),
-                Stage(
-                    "payment_projection",
-                    partial(on_payment_events, payments=self.payments),
-                    inbox=False,
-                ),
+            for stage in wallet_stages(
+                directory=self.directory,
+                acceptances=MemoryAcceptances(),
+                grants=MemoryGrants(),
+                payers=self.payers,
+                limits=limits,
+                ledger=self.ledger,
+                payments=self.payments,
             )
         }
 

@@ -11,15 +11,10 @@ from uuid import UUID, uuid5
 
 import structlog
 
-from consumers.handle_resolution.handler import on_payment_conflicted, on_payments_requested
 from consumers.handle_resolution.store import MemoryGrants
-from consumers.ledger_posting.handler import on_payments_screened
-from consumers.payment_projection.handler import on_payment_events
-from consumers.risk_screening.handler import on_payments_resolved
 from domain.account import NO_MINIMUM_MINOR, AccountOpening
 from domain.directory import HandleEntry, HandleTarget
 from domain.limits import RiskLimits
-from runtime.stage import Stage
 from runtime.unit import MemoryUnit
 from tests.simulation.broker import Broker
 from tests.simulation.client import CLIENT_ID, PEOPLE, TREASURY, Clients, candidate_of
@@ -39,6 +34,7 @@ from tests.simulation.stores import (
 )
 from tests.simulation.watch import Watch
 from tests.support.memory_stage import ROOT
+from tests.support.wallet_stages import wallet_stages
 
 PAYMENTS_MAX: Final = 16
 LOAD_S: Final = 6.0
@@ -182,7 +178,15 @@ class World:
                     known=known,
                 )
             )
-        for stage in self._stages():
+        for stage in wallet_stages(
+            directory=self.directory,
+            acceptances=ProjectedAcceptances(self.payments),
+            grants=MemoryGrants(),
+            payers=self.payers,
+            limits=LIMITS,
+            ledger=self.ledger,
+            payments=self.payments,
+        ):
             self.inboxes[stage.name] = SharedInbox(self.nature)
             for number in range(self.nature.weather.members):
                 self.members.append(
@@ -195,30 +199,6 @@ class World:
                         nature=self.nature,
                     )
                 )
-
-    def _stages(self) -> list[Stage]:
-        return [
-            Stage(
-                "handle_resolution",
-                partial(
-                    on_payments_requested,
-                    directory=self.directory,
-                    acceptances=ProjectedAcceptances(self.payments),
-                    grants=MemoryGrants(),
-                ),
-                on_conflict=on_payment_conflicted,
-            ),
-            Stage(
-                "risk_screening",
-                partial(on_payments_resolved, payers=self.payers, limits=LIMITS),
-            ),
-            Stage("ledger_posting", partial(on_payments_screened, ledger=self.ledger)),
-            Stage(
-                "payment_projection",
-                partial(on_payment_events, payments=self.payments),
-                inbox=False,
-            ),
-        ]
 
     async def _rest(self) -> None:
         """Return once nothing is left to do; StuckError if that takes too long."""
