@@ -5,6 +5,7 @@ one inbox: a person's is about all their accounts and themselves, the demo's abo
 all its people, and each notification names the account it is about.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -27,16 +28,40 @@ class Subject(StrEnum):
     CODE_REQUIRED = "code-required"
     """Signing in takes a code of the person's device from now on."""
     CODE_NOT_REQUIRED = "code-not-required"
+    ACCOUNT_FROZEN = "account-frozen"
+    ACCOUNT_UNFROZEN = "account-unfrozen"
+    TIER_CHANGED = "tier-changed"
+    """Two reviewers have approved what the person showed: other limits hold."""
+    IDENTITY_NOT_CONFIRMED = "identity-not-confirmed"
+    PAPERS_WANTED = "papers-wanted"
+    """A reviewer waits for something of the person's."""
+    WEBHOOK_DISABLED = "webhook-disabled"
+    """An endpoint of theirs is sent nothing any more."""
 
     @property
     def is_security(self) -> bool:
         """Whether it is about who gets in: it does not wait for quiet hours to end."""
-        return not self.is_payment
+        return self in _SECURITY
 
     @property
     def is_payment(self) -> bool:
         """Whether it is about money, and many at once become one."""
-        return self in {self.PAYMENT_SENT, self.PAYMENT_RECEIVED, self.PAYMENT_REFUSED}
+        return self in _PAYMENTS
+
+
+_PAYMENTS: Final = frozenset(
+    {Subject.PAYMENT_SENT, Subject.PAYMENT_RECEIVED, Subject.PAYMENT_REFUSED}
+)
+_SECURITY: Final = frozenset(
+    {
+        Subject.SIGNED_IN,
+        Subject.SIGN_IN_BLOCKED,
+        Subject.SESSION_STOLEN,
+        Subject.PASSWORD_CHANGED,
+        Subject.CODE_REQUIRED,
+        Subject.CODE_NOT_REQUIRED,
+    }
+)
 
 
 class Way(StrEnum):
@@ -92,15 +117,18 @@ BURST_WINDOW: Final = timedelta(minutes=1)
 BURST_SINGLES_MAX: Final = 5
 """So many of a window are told one by one; all others of it become one summary."""
 
-_OFF: Final = frozenset({(Subject.SIGNED_IN, Way.PUSH), (Subject.SIGNED_IN, Way.EMAIL)})
-_MAILED: Final = frozenset(subject for subject in Subject if subject.is_security)
+
+def _ways_by_default(subject: Subject) -> frozenset[Way]:
+    if subject is Subject.SIGNED_IN:
+        return frozenset({Way.IN_APP})
+    # Payments are too many to write a letter of each.
+    return frozenset(Way) - {Way.EMAIL} if subject.is_payment else frozenset(Way)
 
 
-def is_on_by_default(subject: Subject, way: Way) -> bool:
-    """Whether somebody who has chosen nothing is told of it in this way."""
-    if (subject, way) in _OFF:
-        return False
-    return way is not Way.EMAIL or subject in _MAILED
+WAYS_BY_DEFAULT: Final[Mapping[Subject, frozenset[Way]]] = {
+    subject: _ways_by_default(subject) for subject in Subject
+}
+"""How somebody who has chosen nothing is told of each subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +176,17 @@ class Preferences:
     email_detail: Detail = Detail.SUBJECT
     choices: frozenset[Choice] = field(default_factory=frozenset)
 
+    def ways(self, subject: Subject) -> frozenset[Way]:
+        """How to tell them of it."""
+        ways = WAYS_BY_DEFAULT[subject]
+        if not self.choices:
+            return ways
+        chosen = {each.way: each.is_on for each in self.choices if each.subject is subject}
+        return frozenset(way for way in Way if chosen.get(way, way in ways))
+
     def wants(self, subject: Subject, way: Way) -> bool:
         """Whether to tell them of it in this way."""
-        if Choice(subject, way, is_on=True) in self.choices:
-            return True
-        if Choice(subject, way, is_on=False) in self.choices:
-            return False
-        return is_on_by_default(subject, way)
+        return way in self.ways(subject)
 
     def detail(self, channel: Channel) -> Detail:
         """How much may leave the house by this channel."""

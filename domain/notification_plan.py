@@ -26,6 +26,8 @@ from domain.notification import (
 _SUMMARY_GRACE: Final = timedelta(seconds=2)
 """A summary leaves so long after its minute: what came at its end may still be committing."""
 
+_IN_APP: Final = frozenset({Way.IN_APP})
+
 
 class Burst(NamedTuple):
     """How many notifications there were in the minute that began then."""
@@ -38,8 +40,7 @@ BurstKey = tuple[UUID, Subject]
 """An account, or a person, and what they are told of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(NamedTuple):
     """Something that one client ought to know; nothing is said about how."""
 
     event_id: UUID
@@ -67,6 +68,9 @@ class Recipient:
 
     last_number: int = 0
     preferences: Preferences = field(default_factory=Preferences)
+
+
+_STRANGER: Final = Recipient()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ class Plan:
     bursts: dict[BurstKey, Burst] = field(default_factory=dict)
     numbers: Counter[str] = field(default_factory=Counter)
     """How many numbers each client has used up."""
+    told: set[UUID] = field(default_factory=set)
+    """What each piece of news is called that was told, by itself or in a summary."""
 
 
 def plan(news: Sequence[News], known: Known, *, now: datetime) -> Plan:
@@ -161,17 +167,22 @@ def plan(news: Sequence[News], known: Known, *, now: datetime) -> Plan:
 
 
 def _tell(news: News, known: Known, made: Plan, now: datetime) -> None:
-    recipient = known.recipients.get(news.client_id, Recipient())
+    recipient = known.recipients.get(news.client_id, _STRANGER)
     person_id = person_of(news.client_id)
-    ways = {way for way in Way if recipient.preferences.wants(news.subject, way)}
+    ways = recipient.preferences.ways(news.subject)
     if person_id is None:
         # Nobody has told us where else to reach them.
-        ways &= {Way.IN_APP}
-    if not ways or _id_of(news, None) in made.notifications:
+        ways &= _IN_APP
+    if not ways:
+        return
+    notification_id = _id_of(news)
+    if notification_id in made.told:
         # Of a payment between a person's own accounts they are told once.
         return
+    made.told.add(notification_id)
     summary = _summary_of(_counted(news, made, known, now))
-    notification_id = _id_of(news, summary)
+    if summary is not None:
+        notification_id = _summary_id_of(news, summary)
     made.numbers[news.client_id] += 1
     notification = Notification(
         notification_id=notification_id,
@@ -188,7 +199,7 @@ def _tell(news: News, known: Known, made: Plan, now: datetime) -> None:
     if person_id is not None:
         due_at = now if summary is None else summary.began_at + BURST_WINDOW + _SUMMARY_GRACE
         due_at = recipient.preferences.due_at(news.subject, due_at)
-        for way in sorted(ways - {Way.IN_APP}):
+        for way in sorted(ways - _IN_APP):
             _send(notification, way, known.devices.get(person_id, ()), made, due_at)
 
 
@@ -227,7 +238,7 @@ def _send(
 
 def _counted(news: News, made: Plan, known: Known, now: datetime) -> Burst | None:
     """The minute that the news falls into, with the news in it; None if it is not counted."""
-    if news.account_id is None:
+    if news.account_id is None or not news.subject.is_payment:
         return None
     key = (news.account_id, news.subject)
     burst = made.bursts.get(key) or known.bursts.get(key)
@@ -243,12 +254,20 @@ def _summary_of(burst: Burst | None) -> Burst | None:
     return burst if burst is not None and burst.told > BURST_SINGLES_MAX else None
 
 
-def _id_of(news: News, summary: Burst | None) -> UUID:
-    """The id of what is told by itself, or of the summary of a minute."""
-    source, who = news.event_id, news.client_id
-    if person_of(who) is None:
-        # Several people's accounts are one client's: the account stands for the person.
-        who = f"{who} {news.account_id}"
-    if summary is not None and news.account_id is not None:
-        source = uuid5(news.account_id, f"{news.subject} {summary.began_at.isoformat()}")
-    return notification_id_of(source, who, Way.IN_APP)
+def _id_of(news: News) -> UUID:
+    """The id of what is told by itself."""
+    return notification_id_of(news.event_id, _who(news), Way.IN_APP)
+
+
+def _summary_id_of(news: News, summary: Burst) -> UUID:
+    """The id of the summary of a minute."""
+    assert news.account_id is not None, "what is about no account is not counted"
+    source = uuid5(news.account_id, f"{news.subject} {summary.began_at.isoformat()}")
+    return notification_id_of(source, _who(news), Way.IN_APP)
+
+
+def _who(news: News) -> str:
+    """Of the demo, whose accounts are several people's, the account stands for the person."""
+    if person_of(news.client_id) is not None:
+        return news.client_id
+    return f"{news.client_id} {news.account_id}"

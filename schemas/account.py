@@ -119,6 +119,8 @@ class AccountFreezeRequested(AccountEvent):
     """Whether the account is to be frozen from now on."""
     reason: FreezeReason
     actor: ClientId
+    client_id: ClientId | None = None
+    """Whose account it is, so that they can be told; unknown of what was asked before they were."""
 
 
 class AccountFrozen(AccountEvent):
@@ -134,6 +136,8 @@ class AccountFrozen(AccountEvent):
     TOPIC: ClassVar[str] = "account.frozen.v1"
 
     reason: FreezeReason
+    client_id: ClientId | None = None
+    """Whose account it is."""
 
 
 class AccountUnfrozen(AccountEvent):
@@ -148,6 +152,8 @@ class AccountUnfrozen(AccountEvent):
     TOPIC: ClassVar[str] = "account.unfrozen.v1"
 
     reason: FreezeReason
+    client_id: ClientId | None = None
+    """Whose account it is."""
 
 
 class AccountFreezeRefused(AccountEvent):

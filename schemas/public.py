@@ -2,7 +2,8 @@
 
 The feed, webhooks and whatever else tells customers use this one table, so that all of them tell
 the same. What is not listed stays inside: a new field of an event is not told until it is named
-here. An event belongs to the client that asked for what it is about.
+here. An event belongs to the client that asked for what it is about; one that nobody asked for, to
+the client whose account or endpoint it is about.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,11 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from schemas.account import AccountOpened, AccountOpeningRefused
+from schemas.account import AccountFrozen, AccountOpened, AccountOpeningRefused, AccountUnfrozen
 from schemas.event import Delivered, Event
 from schemas.handle import HandleClaimed, HandleClaimRefused, HandlePorted, HandleReleased
 from schemas.payment import PaymentConflicted, PaymentPosted, PaymentRefused, PaymentRequested
+from schemas.webhook import WebhookEndpointDisabled
 
 _PAYMENT: Final = ("payment_id", "accepted_at")
 _REQUEST: Final = ("request_id", "requested_at")
@@ -37,6 +39,10 @@ _FIELDS: Final[Mapping[type[Event], tuple[str, ...]]] = {
     HandleClaimRefused: (*_HANDLE, "code"),
     AccountOpened: (*_REQUEST, "account_id", "currency", "kind", "tier"),
     AccountOpeningRefused: (*_REQUEST, "account_id", "code"),
+    # Not why: some reasons must not be told to those whom they are about.
+    AccountFrozen: (*_REQUEST, "account_id"),
+    AccountUnfrozen: (*_REQUEST, "account_id"),
+    WebhookEndpointDisabled: (*_REQUEST, "endpoint_id", "reason", "failing_since"),
 }
 
 PUBLIC_TYPES: Final = frozenset(model.TOPIC for model in _FIELDS)

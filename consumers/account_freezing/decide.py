@@ -39,5 +39,9 @@ def outcome_of(request: AccountFreezeRequested, unknown: Collection[UUID]) -> Ou
         )
     made = AccountFrozen if request.is_frozen else AccountUnfrozen
     return made(
-        request_id=request_id, requested_at=requested_at, account_id=account_id, reason=reason
+        request_id=request_id,
+        requested_at=requested_at,
+        account_id=account_id,
+        reason=reason,
+        client_id=request.client_id,
     )

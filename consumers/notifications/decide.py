@@ -9,12 +9,17 @@ from domain.client import client_of, is_program
 from domain.notification import Subject
 from domain.notification_plan import News
 from domain.payment import RANK, RefusalCode, State
+from schemas.account import AccountFrozen, AccountUnfrozen
 from schemas.event import Delivered
+from schemas.kyc import KycInformationRequested, KycRejected
 from schemas.payment import PaymentPosted, PaymentRefused
+from schemas.person import PersonTierChanged
 from schemas.session import SessionReuseDetected, SessionStarted
 from schemas.user import PasswordChanged, TotpEnrolled, TotpRemoved, UserBlocked
+from schemas.webhook import WebhookEndpointDisabled
 
-PersonFact = (
+PaymentFact = PaymentPosted | PaymentRefused
+UserFact = (
     SessionStarted
     | SessionReuseDetected
     | PasswordChanged
@@ -22,15 +27,24 @@ PersonFact = (
     | TotpRemoved
     | UserBlocked
 )
-Fact = PaymentPosted | PaymentRefused | PersonFact
+PersonFact = PersonTierChanged | KycRejected | KycInformationRequested
+ClientFact = AccountFrozen | AccountUnfrozen | WebhookEndpointDisabled
+Fact = PaymentFact | UserFact | PersonFact | ClientFact
 
-SUBJECTS: Final[Mapping[type[PersonFact], Subject]] = {
+SUBJECTS: Final[Mapping[type[UserFact | PersonFact | ClientFact], Subject]] = {
     SessionStarted: Subject.SIGNED_IN,
     SessionReuseDetected: Subject.SESSION_STOLEN,
     PasswordChanged: Subject.PASSWORD_CHANGED,
     TotpEnrolled: Subject.CODE_REQUIRED,
     TotpRemoved: Subject.CODE_NOT_REQUIRED,
     UserBlocked: Subject.SIGN_IN_BLOCKED,
+    # An approval always changes the tier, and a tier nothing but an approval: it is told once.
+    PersonTierChanged: Subject.TIER_CHANGED,
+    KycRejected: Subject.IDENTITY_NOT_CONFIRMED,
+    KycInformationRequested: Subject.PAPERS_WANTED,
+    AccountFrozen: Subject.ACCOUNT_FROZEN,
+    AccountUnfrozen: Subject.ACCOUNT_UNFROZEN,
+    WebhookEndpointDisabled: Subject.WEBHOOK_DISABLED,
 }
 
 _STRANGERS: Final = frozenset({RefusalCode.UNKNOWN_PAYER})
@@ -105,13 +119,40 @@ def news_of(item: Delivered[Fact], parties: Parties) -> Iterator[News]:
                     code=event.code,
                 )
         case _:
-            yield News(
-                event_id=event_id,
-                client_id=client_of(event.user_id),
-                account_id=None,
-                subject=SUBJECTS[type(event)],
-                occurred_at=at,
-            )
+            client_id = _told(event)
+            if client_id is not None and not is_program(client_id):
+                yield News(
+                    event_id=event_id,
+                    client_id=client_id,
+                    account_id=getattr(event, "account_id", None),
+                    subject=SUBJECTS[type(event)],
+                    occurred_at=at,
+                    code=_code(event),
+                )
+
+
+def _told(event: UserFact | PersonFact | ClientFact) -> str | None:
+    """The client that is told; None of an account whose holder the event does not say."""
+    match event:
+        case AccountFrozen() | AccountUnfrozen() | WebhookEndpointDisabled():
+            return event.client_id
+        case PersonTierChanged() | KycRejected() | KycInformationRequested():
+            return client_of(event.person_id)
+        case _:
+            return client_of(event.user_id)
+
+
+def _code(event: UserFact | PersonFact | ClientFact) -> str | None:
+    """What the app can say more about; not why an account was frozen, which must not be told."""
+    match event:
+        case PersonTierChanged(tier=tier):
+            return tier
+        case KycRejected(reason=reason) | KycInformationRequested(reason=reason):
+            return reason
+        case WebhookEndpointDisabled(reason=disabled_reason):
+            return disabled_reason
+        case _:
+            return None
 
 
 def _payer(event: PaymentRefused, parties: Parties) -> Holder | None:

@@ -1,7 +1,9 @@
 """Plan who is told what; nothing is sent here.
 
-payment.posted | payment.refused | session.started | session.reuse-detected | password.changed |
-totp.enrolled | totp.removed | user.blocked -> (nothing)
+payment.posted | payment.refused | account.frozen | account.unfrozen | session.started |
+session.reuse-detected | password.changed | totp.enrolled | totp.removed | user.blocked |
+person.tier-changed | kyc.rejected | kyc.information-requested | webhook.endpoint-disabled
+-> (nothing)
 """
 
 from collections.abc import Sequence

@@ -77,14 +77,6 @@ async def _order(
 ) -> Response:
     reason = (await read_json(request)).parse(FreezeBody).reason
     act = edge.act(request, caller)
-    event = AccountFreezeRequested(
-        request_id=act.act_id,
-        requested_at=act.at,
-        account_id=account_id,
-        is_frozen=is_frozen,
-        reason=reason,
-        actor=caller.client_id,
-    )
     async with edge.unit() as connection:
         profile = (await read_accounts(connection, [account_id])).get(account_id)
         if profile is None:
@@ -94,6 +86,15 @@ async def _order(
         await connection.execute(_LOCK_ACCOUNT, account_id)
         action = "account.freeze" if is_frozen else "account.unfreeze"
         await record_act(request, connection, action, f"account:{account_id}", reason=reason)
+        event = AccountFreezeRequested(
+            request_id=act.act_id,
+            requested_at=act.at,
+            account_id=account_id,
+            is_frozen=is_frozen,
+            reason=reason,
+            actor=caller.client_id,
+            client_id=profile.client_id,
+        )
         await put(connection, messages_of(act, event))
     answer = FreezeAnswer(request_id=act.act_id, account_id=account_id, state="requested")
     return Response(answer.model_dump_json(), status_code=202, media_type=_JSON)

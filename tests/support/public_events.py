@@ -5,16 +5,21 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from domain.payment import RefusalCode
+from domain.webhook import DisabledReason
 from schemas.account import (
+    AccountFrozen,
     AccountKind,
     AccountOpeningRefused,
     AccountOpeningRequested,
     AccountRefusalCode,
+    AccountUnfrozen,
+    FreezeReason,
     Tier,
 )
 from schemas.event import Delivered, Event, Position
 from schemas.handle import HandleReleased
 from schemas.payment import PaymentConflicted, PaymentPosted, PaymentRefused
+from schemas.webhook import WebhookEndpointDisabled
 from schemas.wire import Message, decode, encode, first_envelope
 from tests.support.events import ALICE, BOB, requested
 from tests.support.memory_stage import NOW
@@ -72,6 +77,29 @@ def released(client_id: str) -> list[Event]:
             fingerprint="0" * 64,
             client_id=client_id,
             version=2,
+        )
+    ]
+
+
+def frozen(client_id: str | None) -> list[Event]:
+    """An account that was frozen and let go; as staff ordered it before owners were told: None."""
+    common: dict[str, Any] = {"account_id": uuid4(), "client_id": client_id, "requested_at": NOW}
+    return [
+        AccountFrozen(**common, request_id=uuid4(), reason=FreezeReason.SUSPECTED_FRAUD),
+        AccountUnfrozen(**common, request_id=uuid4(), reason=FreezeReason.SETTLED),
+    ]
+
+
+def disabled(client_id: str) -> list[Event]:
+    """An endpoint that is sent nothing any more."""
+    return [
+        WebhookEndpointDisabled(
+            request_id=uuid4(),
+            requested_at=NOW,
+            client_id=client_id,
+            endpoint_id=uuid4(),
+            reason=DisabledReason.FAILING,
+            failing_since=NOW,
         )
     ]
 

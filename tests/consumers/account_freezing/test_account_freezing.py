@@ -32,6 +32,7 @@ def order(number: int, account_id: UUID, *, is_frozen: bool) -> AccountFreezeReq
         is_frozen=is_frozen,
         reason=FreezeReason.SUSPECTED_FRAUD,
         actor="user:staff",
+        client_id="user:holder",
     )
 
 
@@ -97,6 +98,12 @@ async def test_each_order_has_its_outcome_and_an_unknown_account_is_refused() ->
     kinds = [type(event) for event in bench.stage.distinct_published()]
     assert kinds == [AccountFrozen, AccountFreezeRefused, AccountUnfrozen, AccountFreezeRefused]
     assert await bench.frozen() == {ALICE}
+    # Whoever tells clients what happened knows from the event whose account it is.
+    told = bench.stage.distinct_published()
+    assert [getattr(event, "client_id", None) for event in told] == [
+        *("user:holder", None),
+        *("user:holder", None),
+    ]
 
 
 def test_no_account_is_wished_both_ways() -> None:

@@ -12,6 +12,8 @@ from schemas.payment import PaymentRequested
 from schemas.public import PUBLIC_TYPES
 from tests.support.public_events import (
     delivered,
+    disabled,
+    frozen,
     payment,
     public_ids,
     refused_account,
@@ -24,6 +26,8 @@ LIVES: list[tuple[str, list[Event]]] = [
     ("alice", payment("alice", outcome="conflicted")),
     ("bob", refused_account("bob")),
     ("alice", released("alice")),
+    ("bob", frozen("bob")),
+    ("alice", disabled("alice")),
 ]
 EVENTS = [event for _, events in LIVES for event in events]
 
@@ -74,3 +78,9 @@ def test_what_is_told_says_nothing_of_what_stays_inside() -> None:
             assert document["type"] in PUBLIC_TYPES
             assert set(document) == {"id", "type", "occurred_at", "subject", "data"}
             assert not {name for name in document["data"] if "sealed" in name or "client" in name}
+            # Why an account was frozen must not be told to those whom it is about.
+            assert "suspected_fraud" not in told.event.document
+
+
+def test_of_whom_nobody_says_whose_it_is_nobody_is_told() -> None:
+    assert deliver({}, frozen(None)) == []

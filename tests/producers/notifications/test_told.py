@@ -1,20 +1,42 @@
 """From an event to what people are told, on a real PostgreSQL."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from domain.kyc import ReviewReason
 from domain.notification import Channel
 from domain.payment import RefusalCode
 from producers.handles import decide as handles
 from producers.notifications import names
+from schemas.account import Tier
+from schemas.event import Event
+from schemas.kyc import KycInformationRequested, KycRejected
 from schemas.payment import PaymentRefused
+from schemas.person import PersonTierChanged
 from schemas.user import PasswordChanged
 from tests.producers.notifications.place import DEMO, Place, posted
 from tests.support.memory_stage import NOW
+from tests.support.public_events import disabled, frozen
 
 pytestmark = pytest.mark.real
+
+CASE: dict[str, Any] = {
+    "request_id": uuid4(),
+    "requested_at": NOW,
+    "person_id": uuid4(),
+    "case_id": uuid4(),
+    "version": 3,
+}
+OF_PERSONS: list[Event] = [
+    PersonTierChanged(**CASE, tier=Tier.VERIFIED),
+    KycRejected(**CASE, reviewer="user:staff", reason=ReviewReason.DOCUMENT_EXPIRED),
+    KycInformationRequested(**CASE, reviewer="user:staff", reason=ReviewReason.DOCUMENT_MISSING),
+    *frozen("user:somebody"),
+    *disabled("user:somebody"),
+]
 
 
 async def test_both_sides_of_a_payment_are_told_once_however_often_it_is_read(
@@ -158,6 +180,33 @@ async def test_what_is_about_security_is_mailed_with_a_way_out(place: Place) -> 
     assert letter.text is not None
     assert letter.unsubscribe_url is not None
     assert letter.unsubscribe_url in letter.text
+
+
+@pytest.mark.parametrize("event", OF_PERSONS, ids=lambda event: event.TOPIC)
+async def test_what_was_decided_about_somebody_is_in_their_inbox_and_their_mail(
+    place: Place, event: Event
+) -> None:
+    ada = await place.person()
+    await ada.verify_email(f"{uuid4()}@example.com")
+    is_persons = "person_id" in type(event).model_fields
+    owner = {"person_id": ada.person_id, "client_id": ada.client_id}
+    del owner["client_id" if is_persons else "person_id"]
+    await place.plan(event.model_copy(update={**owner, "request_id": uuid4()}))
+
+    [told] = await ada.told()
+    [letter] = await place.carry(Channel.EMAIL)
+    assert letter.title == told["title"]
+    assert "suspected_fraud" not in str(told) + str(letter)
+
+
+async def test_of_an_account_of_nobody_known_and_of_a_programs_endpoint_no_person_is_told(
+    place: Place,
+) -> None:
+    for event in (*frozen(None), *frozen("client:shop"), *disabled("client:shop")):
+        await place.plan(event)
+
+    rows = await place.fetch("SELECT 1 FROM notifications WHERE client_id = 'client:shop'")
+    assert rows == []
 
 
 async def test_two_processes_that_plan_at_once_give_every_number_once(place: Place) -> None:
