@@ -49,7 +49,7 @@ _RETRY: Final = """
           WHERE a.delivery_id = d.delivery_id AND a.started_at > $4
       )
       -- One that is due soon may be on its way: it comes by itself.
-      AND (d.state <> 'pending' OR d.due_at > $3 + interval '60 seconds')
+      AND (d.state <> 'pending' OR d.due_at > $3::timestamptz + interval '60 seconds')
     RETURNING d.subject
 """
 _COUNT_EVENTS: Final = """

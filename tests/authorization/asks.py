@@ -4,30 +4,13 @@ A route that is not here is asked with ids of nothing, and an empty object for i
 """
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from tests.authorization.ask import Ask, Make, keyed
+from tests.authorization.asks_people import PEOPLE_ASKS
+from tests.authorization.asks_webhooks import WEBHOOKS_ASKS
 from tests.authorization.house import SHOP, House, client_of
-
-REASON = "a reason of some length"
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request."""
-
-    path: str
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-Make = Callable[[House], Awaitable[Ask]]
-
-
-def keyed(path: str, body: Any = None, **headers: str) -> Ask:
-    return Ask(path, body, {"idempotency-key": str(uuid4()), **headers})
 
 
 async def a_payment(house: House) -> dict[str, Any]:
@@ -167,39 +150,15 @@ async def post_credential(house: House) -> Ask:
     return Ask(path, {"kind": "api_key", "scopes": ["payments:read"]})
 
 
+async def delete_credential(house: House) -> Ask:
+    path = f"/auth/clients/{await a_program(house)}/credentials"
+    body = {"kind": "api_key", "scopes": ["payments:read"]}
+    made = await house.own("auth", "POST", path, body, persona="admin")
+    return Ask(f"{path}/{made['credential_id']}")
+
+
 async def get_credentials(house: House) -> Ask:
     return Ask(f"/auth/clients/{await a_program(house)}/credentials")
-
-
-async def patch_me(_: House) -> Ask:
-    return Ask("/users/me", {"legal_name": "Ann Example"})
-
-
-async def a_person(house: House) -> str:
-    """Somebody who has told us their name."""
-    person_id = uuid4()
-    token = house.token_for(person_id)
-    answer = await house.ask("users", token, "PATCH", "/users/me", {"legal_name": "Ann Example"})
-    assert answer.status == 200, answer
-    return str(person_id)
-
-
-async def search(_: House) -> Ask:
-    return Ask("/admin/people/search", {"email": f"{uuid4().hex}@example.com"})
-
-
-def of_person(suffix: str, body: Any = None) -> Make:
-    async def make(house: House) -> Ask:
-        return Ask(f"/admin/people/{await a_person(house)}{suffix}", body)
-
-    return make
-
-
-def of_account(suffix: str, body: Any = None) -> Make:
-    async def make(house: House) -> Ask:
-        return Ask(f"/admin/accounts/{house.account_id}{suffix}", body)
-
-    return make
 
 
 async def post_device(_: House) -> Ask:
@@ -258,25 +217,14 @@ ASKS: dict[str, Make] = {
     "DELETE /auth/clients/{client_id}": delete_client,
     "POST /auth/clients/{client_id}/credentials": post_credential,
     "GET /auth/clients/{client_id}/credentials": get_credentials,
-    "PATCH /users/me": patch_me,
+    "DELETE /auth/clients/{client_id}/credentials/{credential_id}": delete_credential,
     "POST /devices": post_device,
     "DELETE /devices/{device_id}": delete_device,
     "GET /notifications/events": get_notification_events,
     "POST /notifications/read": post_read,
     "POST /notifications/{notification_id}/read": post_read_one,
-    "POST /admin/people/search": search,
-    "GET /admin/people/{person_id}": of_person(""),
-    "POST /admin/people/{person_id}/reveal": of_person(
-        "/reveal", {"field": "legal_name", "reason": REASON}
-    ),
-    "POST /admin/people/{person_id}/suspension": of_person("/suspension", {"reason": REASON}),
-    "POST /admin/people/{person_id}/reinstatement": of_person("/reinstatement", {"reason": REASON}),
-    "POST /admin/people/{person_id}/forgetting": of_person("/forgetting", {"reason": REASON}),
-    "GET /admin/accounts/{account_id}": of_account(""),
-    "POST /admin/accounts/{account_id}/freeze": of_account("/freeze", {"reason": "court_order"}),
-    "POST /admin/accounts/{account_id}/unfreeze": of_account(
-        "/unfreeze", {"reason": "court_order"}
-    ),
+    **PEOPLE_ASKS,
+    **WEBHOOKS_ASKS,
 }
 
 

@@ -86,6 +86,8 @@ class House:
     account_id: str = ""
     second_account_id: str = ""
     payer: str = ""
+    kept: dict[str, str] = field(default_factory=dict)
+    """What was made once and serves several requests, by its name."""
 
     async def ask(
         self,
@@ -98,7 +100,8 @@ class House:
     ) -> Answer:
         """Ask an edge as one of the personas, or with the token that is given in its place."""
         given = list((headers or {}).items())
-        if body is not None:
+        is_raw = isinstance(body, bytes)
+        if body is not None and not is_raw:
             given.append(("content-type", "application/json"))
         if persona == "demo":
             given.append((ON_DEMO, "yes"))
@@ -106,7 +109,7 @@ class House:
             given.append(("authorization", f"Bearer {self.tokens.get(persona, persona)}"))
         if path.endswith("/events"):
             return await call_stream(self.apps[edge], method, path, headers=given)
-        raw = b"" if body is None else json.dumps(body).encode()
+        raw = body if is_raw else b"" if body is None else json.dumps(body).encode()
         return await call(self.apps[edge], method, path, headers=given, chunks=[raw])
 
     def token_for(self, person_id: UUID) -> str:

@@ -172,6 +172,28 @@ async def test_test_events_are_listed_and_capped(webhooks: Webhooks) -> None:
     assert (await webhooks.ask("GET", "/webhooks/deliveries?state=lost")).status == 422
 
 
+async def test_what_is_dead_is_sent_again_by_hand_and_what_is_on_its_way_is_not(
+    webhooks: Webhooks, settings: Settings
+) -> None:
+    made = await webhooks.make()
+    path = f"/webhooks/endpoints/{made['endpoint_id']}"
+    delivery_id = (await webhooks.ask("POST", f"{path}/test")).document["delivery_id"]
+    retry = f"/webhooks/deliveries/{delivery_id}/retry"
+    early = await webhooks.ask("POST", retry)
+    assert (early.status, early.code) == (429, "retried_too_soon")
+    dead = (
+        "UPDATE webhook_deliveries SET state = 'dead', tries = 9, finished_at = now()"
+        " WHERE delivery_id::text = $1"
+    )
+    await rows(settings, dead, delivery_id)
+
+    again = await webhooks.ask("POST", retry)
+
+    assert (again.status, again.document["id"]) == (202, delivery_id)
+    assert (again.document["state"], again.document["finished_at"]) == ("pending", None)
+    assert (await webhooks.ask("POST", retry)).status == 429
+
+
 async def test_a_disabled_endpoint_is_sent_nothing_until_it_is_enabled(
     webhooks: Webhooks, settings: Settings
 ) -> None:
