@@ -1,1 +1,1 @@
-"""payment.* | handle.* | account.* -> (nothing): numbers each owner's events for the feed."""
+"""payment.*, handle.* and others -> (nothing): numbers each owner's events for the feed."""

@@ -1,6 +1,6 @@
 """Number each owner's events for the feed.
 
-payment.* | handle.* | account.* -> (nothing)
+payment.* | handle.* | account.* | webhook.* -> (nothing)
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""payment.* | handle.* | account.* -> (nothing): plans what endpoints are told."""
+"""payment.*, handle.* and others -> (nothing): plans what endpoints are told."""

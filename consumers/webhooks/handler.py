@@ -1,6 +1,6 @@
 """Plan what the endpoints of clients are told.
 
-payment.* | handle.* | account.* -> (nothing)
+payment.* | handle.* | account.* | webhook.* -> (nothing)
 """
 
 from collections.abc import Sequence
