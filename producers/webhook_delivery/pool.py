@@ -124,6 +124,9 @@ class DeliveryPool:
         except TitanError as error:
             # Not sent, so not written down: it comes again when its lease is over.
             log.error("webhook_not_sent", endpoint=str(claimed.endpoint_id), error=str(error))  # noqa: TRY400 - one plain line, no trace
+        except Exception:
+            # A bug of ours: told with its trace, and no reason to drop what others are waiting for.
+            log.exception("webhook_not_sent", endpoint=str(claimed.endpoint_id))
         else:
             metrics.WEBHOOK_ATTEMPTS.labels(finished.outcome.value).inc()
             self._finished.append(finished)

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, cast
 
 from domain.errors import Invalid
 from domain.outside import Address, Target, target_of
@@ -149,8 +149,7 @@ class Outgoing:
         except OSError:
             exchange.close()
             raise OutgoingFailure(Cause.UNREACHABLE) from None
-        assert isinstance(secured, asyncio.Transport)
-        exchange.transport = secured
+        exchange.transport = cast("asyncio.Transport", secured)
 
     def _take(self, target: Target, address: Address) -> Exchange | None:
         """A connection that was kept for this place and this very address."""

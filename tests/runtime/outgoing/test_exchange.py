@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -146,8 +147,12 @@ class Pinned:
 async def test_the_certificate_has_to_be_of_the_urls_name_and_the_name_is_told(
     certified: str, cause: str | None, tmp_path: Path
 ) -> None:
+    await called_over_tls(certified, cause, tmp_path)
+
+
+async def called_over_tls(certified: str, cause: str | None, directory: Path) -> None:
     told: list[str | None] = []
-    serving, trusting = contexts_for(certified, tmp_path)
+    serving, trusting = contexts_for(certified, directory)
     serving.sni_callback = lambda _socket, name, _context: told.append(name)
     heads: list[bytes] = []
 
@@ -173,6 +178,27 @@ async def test_the_certificate_has_to_be_of_the_urls_name_and_the_name_is_told(
         outgoing.close()
         await asyncio.sleep(0.05)
     assert told == ["localhost"]
+
+
+@pytest.mark.parametrize(("certified", "cause"), [("localhost", None), ("other.example", "tls")])
+def test_so_it_is_on_the_loop_that_the_pool_runs_on(
+    certified: str, cause: str | None, tmp_path: Path
+) -> None:
+    """uvloop's transports are none of asyncio's classes, and end in another turn of the loop."""
+    uvloop.run(called_over_tls(certified, cause, tmp_path))
+
+
+def test_answers_are_read_on_the_loop_that_the_pool_runs_on() -> None:
+    async def asked() -> None:
+        async with open_sink(lambda _: Say(200, body=b"ok")) as sink, calling() as outgoing:
+            for _ in range(3):
+                assert (await outgoing.post(sink.url(), [], b"{}")).body == b"ok"
+            assert sink.connections == 1
+            sink.answer = lambda _: Say(raw=b"SSH-2.0-OpenSSH_9.9\r\n")
+            with pytest.raises(OutgoingFailure):
+                await outgoing.post(sink.url(), [], b"{}")
+
+    uvloop.run(asked())
 
 
 def contexts_for(name: str, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
