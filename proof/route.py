@@ -1,7 +1,7 @@
 """The map of topics as a proof needs it: numbers for names, and who decides about what.
 
-A step is a stage that decides: it reads topics in its group, keeps an inbox, and puts its outcomes
-on other topics. A group that puts nothing on a topic only looks on (a projection).
+A step is a stage that decides: it reads topics in its group, keeps an inbox, and mostly puts its
+outcomes on other topics. A group without an inbox only looks on (a projection).
 """
 
 from dataclasses import dataclass, field
@@ -42,6 +42,12 @@ STAGE_SOURCE: Final = "titan/consumers/"
 NO_STEP: Final = 0xFF
 """The number of a step that there is not."""
 
+NOTIFICATIONS: Final = "notifications"
+"""The step that puts nothing on a topic: what it decides is who is told, and stands in rows."""
+
+PROJECTION: Final = "payment-projection"
+"""The group of those that look on which makes the payments table."""
+
 _STAGE_ROOM: Final = "consumers."
 
 
@@ -58,7 +64,7 @@ class Route:
         """The route that the map describes."""
         rooms = dict.fromkeys(room for topic in topics.topics for room in topic.producers)
         steps = [room.removeprefix(_STAGE_ROOM) for room in rooms if room.startswith(_STAGE_ROOM)]
-        return cls(list(topics.topics), steps)
+        return cls(list(topics.topics), [*steps, NOTIFICATIONS])
 
     @cached_property
     def topic_numbers(self) -> dict[str, int]:
@@ -79,7 +85,7 @@ class Route:
         ]
 
     def looking_on(self, topic: Topic) -> list[str]:
-        """The groups that read a topic and decide nothing."""
+        """The groups that read a topic and keep no inbox."""
         return [
             consumer.group
             for consumer in topic.consumers

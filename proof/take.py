@@ -22,7 +22,7 @@ from proof.relations import (
     SETTLED,
     Relations,
 )
-from proof.route import CONFLICTED, NO_STEP, PAYMENTS, Route
+from proof.route import CONFLICTED, NO_STEP, PAYMENTS, PROJECTION, Route
 from proof.scope import US, Scope
 from runtime.limits import CHAIN_AGE_DAYS_MAX
 
@@ -146,10 +146,9 @@ class Taker:
             return
         flags = (SETTLED if settled else 0) | (FRESH if fresh else 0) | (ASIDE if aside else 0)
         for group, begin, end in bounds.projections:
-            if begin <= offset < end and not (
-                aside and (topic, partition, offset, group) in self._letters
-            ):
-                flags |= PROJECTED
+            if group == PROJECTION and begin <= offset < end:
+                aside_there = aside and (topic, partition, offset, group) in self._letters
+                flags |= 0 if aside_there else PROJECTED
         self._relations.add_payment(
             subject,
             kind,

@@ -76,6 +76,11 @@ class Topic(_Strict):
         model: type[Event] = getattr(import_module(module), name)
         return model
 
+    @property
+    def is_compacted(self) -> bool:
+        """Whether the broker keeps the newest record of each key, and takes none without a key."""
+        return "compact" in str(self.config.get("cleanup.policy"))
+
     def dead_letter(self, group: str) -> str:
         """The name of the group's dead letter topic."""
         return f"{self.name}.{group}.dlq"

@@ -15,6 +15,7 @@ from runtime.topics import Topic
 from titan.chaos.raw_log import Place
 
 EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
+NO_KEY: Final = "no key"
 BROKEN_NAME: Final = "a header name that is not UTF-8"
 
 _NAME, _NOT_UTF8 = b"odd-name", b"odd-\xff\xff\xff\xff"
@@ -131,7 +132,7 @@ KINDS: Final[dict[str, Callable[[Good, Topic], Good]]] = {
     "a header that is not UTF-8": lambda good, _: good.header("ce_source", b"\xff\xfe"),
     "an id that is not UTF-8": lambda good, _: good.header("idempotency_id", b"\xff" * 36),
     "another key": lambda good, _: good.but(key=b"somebody-else"),
-    "no key": lambda good, _: good.but(key=None),
+    NO_KEY: lambda good, _: good.but(key=None),
     "older than the house": lambda good, _: good.dated("1970-01-01T00:00:00Z"),
     "after the end of time": lambda good, _: good.dated("9999-12-31T23:59:59-14:00"),
 }
@@ -144,7 +145,10 @@ async def strew(
     chance: Random,
     kinds: Sequence[str] = (*KINDS, BROKEN_NAME),
 ) -> list[Garbage]:
-    """Put one record of each kind on each topic, each on any of its partitions."""
+    """Put one record of each kind on each topic, each on any of its partitions.
+
+    The broker itself refuses records without a key where it compacts.
+    """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
     try:
@@ -153,6 +157,7 @@ async def strew(
                 litter(producer, topic, kind, partition=chance.randrange(topic.partitions))
                 for topic in topics
                 for kind in kinds
+                if not (kind == NO_KEY and topic.is_compacted)
             )
         )
     finally:
