@@ -25,6 +25,7 @@ from titan import (
     topics_command,
     up_command,
     watch_command,
+    webhooks_command,
 )
 from titan.terminal import command_group, quiet_libraries
 
@@ -50,4 +51,5 @@ app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
 app.add_typer(dlq_command.app, name="dlq")
 app.add_typer(notifications_command.app, name="notifications")
+app.add_typer(webhooks_command.app, name="webhooks")
 app.command("docs")(docs_command.docs)

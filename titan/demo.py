@@ -12,6 +12,7 @@ from runtime.clock import Clock
 from runtime.follow import Follower
 from runtime.settings import Settings
 from titan.demo_notifications import Told, until_told
+from titan.demo_webhooks import Delivered, DemoWebhooks
 from titan.edge_client import EdgeClient
 from titan.follow_payment import hops_of, payment_topics
 from titan.journey import Hop, Journey
@@ -43,6 +44,7 @@ class Demonstration:
     answered_ms: float
     hops: list[Hop]
     balances: list[Balance]
+    webhooks: list[Delivered]
     told: list[Told]
 
     @property
@@ -66,11 +68,14 @@ class Demonstration:
                 }
                 for balance in self.balances
             },
+            "webhooks": [each.as_json() for each in self.webhooks],
             "notifications": [each.as_json() for each in self.told],
         }
 
 
-async def demonstrate(client: EdgeClient, *, settings: Settings, clock: Clock) -> Demonstration:
+async def demonstrate(
+    client: EdgeClient, *, webhooks: DemoWebhooks, settings: Settings, clock: Clock
+) -> Demonstration:
     """Pay, and watch the payment in the log until it ends; Unavailable if it does not."""
     people = [await client.resolve(handle) for handle in (PAYER, PAYEE)]
     before = [await client.account(person.account_id) for person in people]
@@ -107,6 +112,8 @@ async def demonstrate(client: EdgeClient, *, settings: Settings, clock: Clock) -
     told = await until_told(
         parties, str(seen.payment_id), accepted_at, settings=settings, clock=clock
     )
+    ends = {hop.position.topic for hop in (journey.hops[0], journey.hops[-1])}
+    delivered = await webhooks.until_delivered(str(seen.payment_id), ends, accepted_at)
     after = [await client.account(person.account_id) for person in people]
     return Demonstration(
         payment_id=str(seen.payment_id),
@@ -120,6 +127,7 @@ async def demonstrate(client: EdgeClient, *, settings: Settings, clock: Clock) -
             )
             for person, was, now in zip(people, before, after, strict=True)
         ],
+        webhooks=delivered,
         told=told,
     )
 
@@ -143,7 +151,20 @@ def say_demonstration(shown: Demonstration) -> None:
             for hop in shown.hops
         ],
     )
-    say("\nWhat both were then told in the app:\n")
+    say("\nWhat the built-in listener was sent by webhook, and found signed as it should be:\n")
+    say_table(
+        ["event", "webhook-id", "signature", "ms in all"],
+        [
+            [
+                each.event_type,
+                each.delivery_id,
+                "verified" if each.is_verified else "not verified",
+                str(each.after_ms),
+            ]
+            for each in shown.webhooks
+        ],
+    )
+    say("\nWhat both were told in the app:\n")
     say_table(
         ["inbox of", "notification", "ms in all"],
         [[each.handle, each.body, str(each.after_ms)] for each in shown.told],
@@ -180,6 +201,7 @@ def say_what_to_try(*, handles_url: str, payments_url: str, payment_id: str) -> 
     say(f"  curl -N {payments_url}/payments/{payment_id}/events")
     say(f"  .venv/bin/python -m titan pay {PAYER} {PAYEE} 10.00")
     say(f"  .venv/bin/python -m titan watch {payment_id}")
+    say("  .venv/bin/python -m titan webhooks listen --register")
     say("  .venv/bin/python -m titan doctor")
     say("\nMore of a stage: `titan up --demo --processes 8`, or one container a stage with")
     say("`docker compose up --scale stage-ledger-posting=3`.")

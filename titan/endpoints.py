@@ -46,6 +46,7 @@ class Endpoints(BaseModel):
     payments_port: int
     auth_port: int
     notifications_port: int
+    webhooks_port: int
     workers: list[Worker]
 
 
@@ -93,6 +94,7 @@ def connected_settings(*, needed: Collection[str] = SERVERS) -> Settings:
             "payments_port": endpoints.payments_port,
             "auth_port": endpoints.auth_port,
             "notifications_port": endpoints.notifications_port,
+            "webhooks_port": endpoints.webhooks_port,
         }
     # Port 0 is "any": the running Titan knows which it became.
     left_open = {name: value for name, value in found.items() if not _given(settings, name)}

@@ -266,6 +266,7 @@ class LocalTitan:
                 payments_port=self._ports["payments"],
                 auth_port=self._ports["auth"],
                 notifications_port=self._ports["notifications"],
+                webhooks_port=self._ports["webhooks"],
                 workers=[self._worker(each) for each in self._packs],
             ),
         )

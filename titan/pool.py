@@ -8,12 +8,11 @@ on its way.
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 import structlog
-import uvicorn
 import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
@@ -30,6 +29,7 @@ from runtime.database import Database
 from runtime.selfcheck import database_findings, demand_fit
 from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
+from titan.quiet_server import QuietServer, quiet_server
 
 log = structlog.get_logger()
 
@@ -121,18 +121,9 @@ async def _until_fit(settings: Settings, clock: Clock) -> None:
         await database.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the pool has its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
 def _serve(
     settings: Settings, state: Mapping[str, Pool]
-) -> tuple[_Server, "asyncio.Task[None]"] | None:
+) -> tuple[QuietServer, "asyncio.Task[None]"] | None:
     if settings.metrics_port == 0:
         return None
 
@@ -147,16 +138,7 @@ def _serve(
         return JSONResponse(body, status_code=200 if status == "up" else 503)
 
     operations = Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
-    server = _Server(
-        uvicorn.Config(
-            operations,
-            host=settings.bind_host,
-            port=settings.metrics_port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-        )
-    )
+    server = quiet_server(operations, host=settings.bind_host, port=settings.metrics_port)
     return server, asyncio.create_task(server.serve())
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Annotated, Final
 
 import typer
@@ -18,6 +18,7 @@ from titan.demo import (
     say_demonstration,
     say_what_to_try,
 )
+from titan.demo_webhooks import open_demo_webhooks
 from titan.edge_client import EdgeClient
 from titan.endpoints import connected_settings
 from titan.local_titan import LocalTitan
@@ -119,8 +120,9 @@ class Run:
             self._say_progress(_DEMO_WARNING)
         await self._titan.start()
         serving = asyncio.create_task(self._titan.serve())
+        beside = AsyncExitStack()
         try:
-            shown = await self._show() if demo else None
+            shown = await self._show(beside) if demo else None
             if once:
                 return 0 if shown is not None and shown.is_posted else CHECK_FAILED
             if shown is not None and not self._as_json:
@@ -135,6 +137,7 @@ class Run:
             serving.cancel()
             with suppress(asyncio.CancelledError):
                 await serving
+            await beside.aclose()
 
     async def _serve(self, serving: asyncio.Task[None]) -> int:
         try:
@@ -145,14 +148,22 @@ class Run:
         # Whoever stops what only waited to be stopped has not cut anything short.
         return 0
 
-    async def _show(self) -> Demonstration | None:
-        """Load, pay and say what happened; None if it could not be shown."""
+    async def _show(self, beside: AsyncExitStack) -> Demonstration | None:
+        """Load, pay and say what happened; None if it could not be shown.
+
+        What listens for the demo's webhooks is opened in `beside`, and goes on listening.
+        """
         settings = connected_settings()
         try:
             loaded = await load_people(settings, clock=self._clock, shown=not self._as_json)
             self._say_progress(line_of(loaded))
+            webhooks = await beside.enter_async_context(
+                open_demo_webhooks(settings, clock=self._clock)
+            )
             async with EdgeClient(settings, clock=self._clock) as client:
-                shown = await demonstrate(client, settings=settings, clock=self._clock)
+                shown = await demonstrate(
+                    client, webhooks=webhooks, settings=settings, clock=self._clock
+                )
         except TitanError as error:
             self._say_mishap(str(error))
             return None

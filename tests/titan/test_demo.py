@@ -6,6 +6,7 @@ from schemas.event import Position
 from tests.support.memory_stage import NOW
 from titan.demo import Balance, Demonstration, say_demonstration, say_what_to_try
 from titan.demo_notifications import Told
+from titan.demo_webhooks import Delivered
 from titan.follow_payment import line_of
 from titan.journey import Hop
 
@@ -30,8 +31,20 @@ def demonstration(*hops: Hop) -> Demonstration:
         Balance(handle="bob", before_minor=0, after_minor=1_000),
     ]
     told = [Told(handle="alice", title="Payment sent", body="You sent $10.00.", after_ms=31)]
+    delivered = Delivered(
+        event_type="payment.posted.v1",
+        delivery_id="0e1c4a52-3d0e-5f5c-9d0a-0b9f8f7b1a11",
+        is_verified=True,
+        status=204,
+        after_ms=61,
+    )
     return Demonstration(
-        payment_id=PAYMENT, answered_ms=4.2, hops=list(hops), balances=balances, told=told
+        payment_id=PAYMENT,
+        answered_ms=4.2,
+        hops=list(hops),
+        balances=balances,
+        webhooks=[delivered],
+        told=told,
     )
 
 
@@ -53,6 +66,11 @@ def test_the_journey_is_told_with_place_and_time_of_each_event_and_both_balances
     assert ["alice", "10,000.00", "USD", "9,990.00", "USD"] in lines
     assert ["bob", "0.00", "USD", "10.00", "USD"] in lines
     assert ["alice", "You", "sent", "$10.00.", "31"] in lines
+    assert [
+        "payment.posted.v1",
+        "0e1c4a52-3d0e-5f5c-9d0a-0b9f8f7b1a11",
+        *("verified", "61"),
+    ] in lines
 
 
 def test_only_posted_is_a_success() -> None:

@@ -35,6 +35,7 @@ def endpoints(**changes: object) -> Endpoints:
         "payments_port": 28002,
         "auth_port": 28003,
         "notifications_port": 28006,
+        "webhooks_port": 28007,
         "workers": [Worker(name="worker-1", stages=["ledger_posting"], metrics_port=29100)],
     }
     return Endpoints.model_validate(fields | changes)
