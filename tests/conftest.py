@@ -54,6 +54,14 @@ def _fresh_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _key_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests of one worker share a database, and so the keys that wrap the keys in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITAN_KEY_DIRECTORY", str(tmp_path_factory.mktemp("keys")))
+        yield
+
+
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", None)
     if given is None:
@@ -156,9 +164,12 @@ def database_dsn(endpoints: Endpoints, worker: str, pytestconfig: pytest.Config)
 
 
 @pytest.fixture(scope="session")
-def key_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the keys are that wrap people's keys in this worker's database."""
-    return tmp_path_factory.mktemp("keys")
+def keys_dsn(endpoints: Endpoints, worker: str, pytestconfig: pytest.Config) -> str:
+    """A migrated database of this worker's own, whose keys a test may take away."""
+    run = pytestconfig.stash[RUN].name
+    return asyncio.run(
+        create_migrated_database(endpoints.postgres_dsn, run=run, name=f"{run}_{worker}_keys")
+    )
 
 
 @pytest.fixture(scope="session")

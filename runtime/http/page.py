@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -104,4 +105,5 @@ def page_of(
 
 
 def _purpose(scope: str) -> str:
-    return f"cursor:{scope}"
+    # A scope holds what callers typed, of any length and with any character.
+    return f"cursor:{sha256(scope.encode()).hexdigest()}"

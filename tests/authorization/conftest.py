@@ -1,7 +1,6 @@
 """One set of topics and tables for all that is asked of every edge."""
 
 import asyncio
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -19,7 +18,6 @@ def settings(
     database_dsn: str,
     redis_url: str,
     worker: str,
-    key_directory: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
     prefix = f"{uuid4().hex[:8]}-{worker}-authorization-"
@@ -30,6 +28,5 @@ def settings(
         redis_url=SecretStr(redis_url),
         topic_prefix=prefix,
         vault_key=SecretStr("A" * 43 + "="),
-        key_directory=key_directory,
         data_directory=tmp_path_factory.mktemp("authorization"),
     )

@@ -44,15 +44,22 @@ def titan(dsn: str, directory: Path, *arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(said) if said[:1] in {"{", "["} else said + result.stderr
 
 
+def key_files() -> list[Path]:
+    directory = Settings().key_directory
+    assert directory is not None
+    return list(directory.iterdir())
+
+
 def test_a_key_comes_wraps_and_goes(
-    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keys_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*arguments: str) -> tuple[int, Any]:
-        return titan(database_dsn, tmp_path, "keys", *arguments)
+        return titan(keys_dsn, tmp_path, "keys", *arguments)
 
-    asyncio.run(empty(database_dsn))
+    asyncio.run(empty(keys_dsn))
+    of_others = set(key_files())
     assert run("status")[0] == 0
-    asyncio.run(seal(database_dsn, tmp_path))
+    asyncio.run(seal(keys_dsn, tmp_path))
 
     code, said = run("status", "--json")
     assert (code, said["worn"]) == (0, [])
@@ -67,7 +74,7 @@ def test_a_key_comes_wraps_and_goes(
     assert run("destroy", "1", "--yes", "--json") == (0, {"destroyed": 1})
     assert [key["state"] for key in run("status", "--json")[1]["keys"]] == ["destroyed", "wraps"]
     assert "destroyed" in run("status")[1]
-    assert len(list((tmp_path / "keys").iterdir())) == 1
+    assert len(set(key_files()) - of_others) == 1
 
     monkeypatch.setattr(vault_limits, "MESSAGES_ALARM", 5)
     code, said = run("status")
@@ -79,12 +86,12 @@ def test_a_key_comes_wraps_and_goes(
     "arguments", [[], ["alice"], ["client:1"], ["user:"], [str(DORA), "--from-log"]]
 )
 def test_nobody_is_forgotten_by_mistake(
-    arguments: list[str], database_dsn: str, tmp_path: Path
+    arguments: list[str], keys_dsn: str, tmp_path: Path
 ) -> None:
-    assert titan(database_dsn, tmp_path, "forget", *arguments)[0] == 2
+    assert titan(keys_dsn, tmp_path, "forget", *arguments)[0] == 2
 
 
-def test_forgetting_asks_first(database_dsn: str, tmp_path: Path) -> None:
-    code, said = titan(database_dsn, tmp_path, "forget", str(DORA))
+def test_forgetting_asks_first(keys_dsn: str, tmp_path: Path) -> None:
+    code, said = titan(keys_dsn, tmp_path, "forget", str(DORA))
     assert code == 1
     assert "Forget user:" in said

@@ -95,7 +95,7 @@ async def place(
         clients = [
             await stack.enter_async_context(
                 httpx.AsyncClient(
-                    transport=httpx.ASGITransport(app), base_url="http://edge", timeout=15
+                    transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=15
                 )
             )
             for app in apps

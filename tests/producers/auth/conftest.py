@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -28,16 +27,13 @@ def auth_prefix(endpoints: Endpoints, worker: str) -> str:
 
 
 @pytest.fixture
-def settings(
-    endpoints: Endpoints, database_dsn: str, redis_url: str, auth_prefix: str, key_directory: Path
-) -> Settings:
+def settings(endpoints: Endpoints, database_dsn: str, redis_url: str, auth_prefix: str) -> Settings:
     return Settings(
         kafka_bootstrap=endpoints.kafka_bootstrap,
         postgres_dsn=SecretStr(database_dsn),
         redis_url=SecretStr(redis_url),
         topic_prefix=auth_prefix,
         vault_key=SecretStr("A" * 43 + "="),
-        key_directory=key_directory,
         password_cost=CHEAP,
     )
 

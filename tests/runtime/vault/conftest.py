@@ -15,7 +15,7 @@ def place_dsn(request: pytest.FixtureRequest) -> str | None:
     if request.param == "memory":
         return None
     assert request.param == "postgres"
-    dsn: str = request.getfixturevalue("database_dsn")
+    dsn: str = request.getfixturevalue("keys_dsn")
     return dsn
 
 

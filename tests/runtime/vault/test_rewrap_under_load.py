@@ -61,10 +61,10 @@ async def use(vault: Vault, count: int, stop: asyncio.Event) -> int:
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(100_000, marks=pytest.mark.long)])
 async def test_all_keys_are_wrapped_anew_under_load_and_no_read_fails(
-    count: int, database_dsn: str, tmp_path: Path
+    count: int, keys_dsn: str, tmp_path: Path
 ) -> None:
-    await empty(database_dsn)
-    async with open_place(database_dsn, tmp_path) as place:
+    await empty(keys_dsn)
+    async with open_place(keys_dsn, tmp_path) as place:
         await populate(place, count)
         await place.vault.people.keyring.rotate()
         stop = asyncio.Event()
@@ -85,7 +85,7 @@ async def test_all_keys_are_wrapped_anew_under_load_and_no_read_fails(
         assert max(progress[1:]) <= vault_limits.REWRAP_ROWS
         assert [each.data_keys for each in await place.store.uses()] == [0, count]
         await place.vault.people.keyring.destroy(1)
-        connection = await asyncpg.connect(database_dsn)
+        connection = await asyncpg.connect(keys_dsn)
         try:
             sample = await connection.fetch(
                 "SELECT key_id FROM titan_keys.data_keys ORDER BY key_id LIMIT 2000"

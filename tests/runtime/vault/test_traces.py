@@ -17,11 +17,11 @@ BOB = UUID("b0b00000-0000-4000-8000-000000000002")
 
 
 async def test_blind_indexes_and_rows_that_were_declared_go_with_the_key(
-    database_dsn: str, tmp_path: Path
+    keys_dsn: str, tmp_path: Path
 ) -> None:
-    await empty(database_dsn)
+    await empty(keys_dsn)
     table = f"trace_{uuid4().hex[:8]}"
-    owner = await asyncpg.connect(database_dsn)
+    owner = await asyncpg.connect(keys_dsn)
     try:
         await owner.execute(f"CREATE TABLE {table} (person uuid, email_index text)")
         await owner.execute(f"CREATE TABLE {table}_rows (person uuid)")
@@ -33,7 +33,7 @@ async def test_blind_indexes_and_rows_that_were_declared_go_with_the_key(
         for person in (ALICE, BOB):
             await owner.execute(f"INSERT INTO {table} VALUES ($1, 'index')", person)
             await owner.execute(f"INSERT INTO {table}_rows VALUES ($1)", person)
-        async with open_place(database_dsn, tmp_path) as place:
+        async with open_place(keys_dsn, tmp_path) as place:
             await place.vault.seal_for(ALICE, [(Binding("t", "c", "r", ALICE), "text")])
             with pytest.raises(ZeroDivisionError):
                 await fail_after_forgetting(place)
@@ -59,9 +59,9 @@ async def fail_after_forgetting(place: Place) -> None:
 
 
 async def test_no_process_can_delete_a_key_or_a_tombstone_by_itself(
-    database_dsn: str,
+    keys_dsn: str,
 ) -> None:
-    connection = await asyncpg.connect(database_dsn)
+    connection = await asyncpg.connect(keys_dsn)
     try:
         await connection.execute("SET ROLE titan_app")
         for statement in (
