@@ -101,7 +101,10 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """How an endpoint has fared: failures since its last success, and since when, in Unix time."""
+    """How an endpoint has fared: failures since its last success, and since when, in Unix time.
+
+    Once it is open, failed probes alone count: what was on its way when it opened says nothing new.
+    """
 
     failures: int = 0
     failing_since_s: int | None = None
@@ -114,10 +117,13 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a batch of attempts means for their endpoint. `rest_s` is how long to leave it alone."""
+    """What a batch of attempts means for their endpoint.
+
+    `rest_s` is how long to leave it alone from now on; None: as long as was said before.
+    """
 
     breaker: Breaker
-    rest_s: int = 0
+    rest_s: int | None = None
     disabled: DisabledReason | None = None
 
 
@@ -128,6 +134,7 @@ class Seen:
     outcome: Outcome
     at_s: int
     retry_after_s: int | None = None
+    is_probe: bool = False
 
 
 def delivery_id_of(event_id: UUID, endpoint_id: UUID) -> UUID:
@@ -174,26 +181,28 @@ def next_of(outcome: Outcome, tries: int, retry_after_s: int | None = None) -> N
 
 def health_of(breaker: Breaker, attempts: Sequence[Seen]) -> Health:
     """An endpoint's health after these attempts, in the order in which they ended."""
-    failures, since_s, asked_s = breaker.failures, breaker.failing_since_s, 0
+    failures, since_s, rest_s = breaker.failures, breaker.failing_since_s, None
     for attempt in attempts:
-        if attempt.outcome is Outcome.GONE:
-            known = Breaker(failures + 1, attempt.at_s if since_s is None else since_s)
-            return Health(known, 0, DisabledReason.GONE)
+        was_open = failures >= BREAKER_FAILURES
         if attempt.outcome is Outcome.DELIVERED:
-            failures, since_s = 0, None
+            failures, since_s, rest_s = 0, None, 0 if was_open else rest_s
             continue
-        failures += 1
         since_s = attempt.at_s if since_s is None else since_s
-        if attempt.outcome is Outcome.THROTTLED:
-            asked_s = max(asked_s, min(attempt.retry_after_s or 0, THROTTLE_S_MAX))
+        if attempt.outcome is Outcome.GONE:
+            return Health(Breaker(failures + 1, since_s), disabled=DisabledReason.GONE)
+        if attempt.is_probe or not was_open:
+            failures += 1
+            rest_s = _rest_s(failures) or rest_s
+        if attempt.outcome is Outcome.THROTTLED and attempt.retry_after_s:
+            rest_s = max(rest_s or 0, min(attempt.retry_after_s, THROTTLE_S_MAX))
     after = Breaker(failures, since_s)
     if since_s is not None and attempts and attempts[-1].at_s - since_s >= DISABLE_AFTER_S:
-        return Health(after, 0, DisabledReason.FAILING)
-    return Health(after, max(asked_s, _rest_s(after)))
+        return Health(after, disabled=DisabledReason.FAILING)
+    return Health(after, rest_s)
 
 
-def _rest_s(breaker: Breaker) -> int:
-    if not breaker.is_open:
+def _rest_s(failures: int) -> int:
+    if failures < BREAKER_FAILURES:
         return 0
-    doublings = min(breaker.failures - BREAKER_FAILURES, 10)
+    doublings = min(failures - BREAKER_FAILURES, 10)
     return min(BREAKER_REST_S << doublings, BREAKER_REST_S_MAX)

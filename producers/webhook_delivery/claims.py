@@ -27,11 +27,14 @@ class Claim(NamedTuple):
     body: str
     secrets: list[str]
     """Sealed; the newest first."""
+    is_probe: bool = False
+    """Whether it is sent to see if an endpoint whose breaker is open is well again."""
 
 
 _CLAIM: Final = """
     WITH ready AS (
-        SELECT endpoint.endpoint_id, endpoint.url, allowed.room
+        SELECT endpoint.endpoint_id, endpoint.url, allowed.room,
+            endpoint.failures >= $6 AS is_probe
         FROM webhook_endpoints AS endpoint
         LEFT JOIN unnest($2::uuid[], $3::integer[]) AS busy (endpoint_id, in_flight)
             USING (endpoint_id)
@@ -93,7 +96,7 @@ _CLAIM: Final = """
             SELECT secret.sealed FROM webhook_secrets AS secret
             WHERE secret.endpoint_id = claimed.endpoint_id AND secret.expires_at > $1
             ORDER BY secret.created_at DESC
-        ) AS secrets
+        ) AS secrets, ready.is_probe
     FROM claimed JOIN ready USING (endpoint_id)
     JOIN webhook_events AS event USING (event_id)
 """

@@ -59,7 +59,7 @@ _RECORD: Final = """
 _HEALTH: Final = """
     UPDATE webhook_endpoints AS endpoint
     SET failures = said.failures, failing_since = said.failing_since,
-        rest_until = said.rest_until,
+        rest_until = COALESCE(said.rest_until, endpoint.rest_until),
         disabled_at = COALESCE(endpoint.disabled_at, said.disabled_at),
         disabled_reason = COALESCE(endpoint.disabled_reason, said.disabled_reason),
         version = endpoint.version + (said.disabled_at IS NOT NULL)::integer
@@ -141,7 +141,7 @@ async def _note_health(
         [row["endpoint_id"] for row in endpoints],
         [each.breaker.failures for each in health],
         [_time(each.breaker.failing_since_s) for each in health],
-        [now + _drawn_out(each.rest_s, clock) for each in health],
+        [None if each.rest_s is None else now + _drawn_out(each.rest_s, clock) for each in health],
         [None if each.disabled is None else now for each in health],
         [None if each.disabled is None else each.disabled.value for each in health],
     )
@@ -156,6 +156,7 @@ def _health(row: asyncpg.Record, finished: Sequence[Finished]) -> Health:
             each.outcome,
             int(each.started_at.timestamp()) + each.latency_ms // 1000,
             each.retry_after_s,
+            each.claim.is_probe,
         )
         for each in finished
     ]

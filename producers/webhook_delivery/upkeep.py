@@ -74,8 +74,13 @@ _FORGET: Final = (
     """,
     """
     DELETE FROM webhook_events WHERE event_id IN (
-        SELECT event_id FROM webhook_events WHERE occurred_at < $1 LIMIT $2
-        FOR UPDATE SKIP LOCKED)
+        SELECT event_id FROM webhook_events AS event WHERE occurred_at < $1
+          -- What is still to be sent is kept until it has been: it may have been asked for again.
+          AND NOT EXISTS (
+              SELECT FROM webhook_deliveries AS delivery
+              WHERE delivery.event_id = event.event_id
+                AND delivery.state IN ('waiting', 'pending'))
+        LIMIT $2 FOR UPDATE SKIP LOCKED)
     """,
     """
     DELETE FROM webhook_owners WHERE subject IN (

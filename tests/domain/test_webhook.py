@@ -121,18 +121,26 @@ def failures(count: int, *, since_s: int = 0) -> list[Seen]:
 def test_failures_in_a_row_open_the_breaker_and_a_success_closes_it() -> None:
     almost = health_of(Breaker(), failures(BREAKER_FAILURES - 1))
     assert not almost.breaker.is_open
-    assert almost.rest_s == 0
+    assert almost.rest_s is None
     opened = health_of(almost.breaker, failures(1, since_s=9))
     assert opened.breaker.is_open
     assert opened.rest_s == BREAKER_REST_S
     assert opened.breaker.failing_since_s == 0
-    assert health_of(opened.breaker, [Seen(Outcome.DELIVERED, 10)]).breaker == Breaker()
+    closed = health_of(opened.breaker, [Seen(Outcome.DELIVERED, 10)])
+    assert (closed.breaker, closed.rest_s) == (Breaker(), 0)
+
+
+def test_what_was_on_its_way_when_the_breaker_opened_makes_no_rest_longer() -> None:
+    opened = health_of(Breaker(), failures(32))
+    assert (opened.breaker.failures, opened.rest_s) == (BREAKER_FAILURES, BREAKER_REST_S)
+    late = health_of(opened.breaker, failures(32, since_s=50))
+    assert (late.breaker, late.rest_s) == (opened.breaker, None)
 
 
 def test_each_failed_probe_doubles_the_rest_up_to_its_bound() -> None:
     breaker, rests = Breaker(BREAKER_FAILURES - 1, 0), []
     for at_s in range(12):
-        health = health_of(breaker, [Seen(FAILED, at_s)])
+        health = health_of(breaker, [Seen(FAILED, at_s, is_probe=breaker.is_open)])
         breaker = health.breaker
         rests.append(health.rest_s)
     assert rests[:4] == [5, 10, 20, 40]
@@ -150,7 +158,10 @@ def test_gone_disables_at_once_and_failing_for_days_does() -> None:
 
 def test_one_that_asks_for_a_pause_gets_it() -> None:
     assert health_of(Breaker(), [Seen(Outcome.THROTTLED, 1, 30)]).rest_s == 30
-    assert health_of(Breaker(), [Seen(FAILED, 1, 30)]).rest_s == 0
+    assert health_of(Breaker(), [Seen(FAILED, 1, 30)]).rest_s is None
+    answers = [Seen(Outcome.THROTTLED, 1, 30), Seen(Outcome.DELIVERED, 2), Seen(FAILED, 3)]
+    assert health_of(Breaker(), answers).rest_s == 30
+    assert health_of(Breaker(1, 1), answers[1:]).rest_s is None
 
 
 def test_a_delivery_has_one_id_for_ever() -> None:
