@@ -1,6 +1,7 @@
 """Events of several owners' payments and handles, as they come off their topics."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -25,16 +26,16 @@ from tests.support.events import ALICE, BOB, requested
 from tests.support.memory_stage import NOW
 
 
-def payment(client_id: str, *, outcome: str = "posted") -> list[Event]:
+def payment(client_id: str, *, outcome: str = "posted", at: datetime = NOW) -> list[Event]:
     """The events of one payment that its owner is told, in the order of its life."""
     payment_id = uuid4()
-    first = requested(payment_id=payment_id, client_id=client_id)
+    first = requested(payment_id=payment_id, client_id=client_id, accepted_at=at)
     conflicted = PaymentConflicted(
-        payment_id=payment_id, accepted_at=NOW, from_handle="alice", fingerprint="1" * 64
+        payment_id=payment_id, accepted_at=at, from_handle="alice", fingerprint="1" * 64
     )
     posted = PaymentPosted(
         payment_id=payment_id,
-        accepted_at=NOW,
+        accepted_at=at,
         posting_id=uuid5(payment_id, "posting"),
         payer_account_id=ALICE,
         payee_account_id=BOB,
@@ -42,7 +43,7 @@ def payment(client_id: str, *, outcome: str = "posted") -> list[Event]:
         currency="USD",
     )
     refused = PaymentRefused(
-        payment_id=payment_id, accepted_at=NOW, code=RefusalCode.INSUFFICIENT_FUNDS
+        payment_id=payment_id, accepted_at=at, code=RefusalCode.INSUFFICIENT_FUNDS
     )
     lives: dict[str, list[Event]] = {
         "posted": [first, posted],
@@ -52,9 +53,9 @@ def payment(client_id: str, *, outcome: str = "posted") -> list[Event]:
     return lives[outcome]
 
 
-def refused_account(client_id: str) -> list[Event]:
+def refused_account(client_id: str, *, at: datetime = NOW) -> list[Event]:
     """A request for an account, which is not told, and its refusal, which is."""
-    common: dict[str, Any] = {"request_id": uuid4(), "requested_at": NOW, "account_id": uuid4()}
+    common: dict[str, Any] = {"request_id": uuid4(), "requested_at": at, "account_id": uuid4()}
     return [
         AccountOpeningRequested(
             **common,
@@ -67,12 +68,12 @@ def refused_account(client_id: str) -> list[Event]:
     ]
 
 
-def released(client_id: str) -> list[Event]:
+def released(client_id: str, *, at: datetime = NOW) -> list[Event]:
     """A handle that was given up."""
     return [
         HandleReleased(
             request_id=uuid4(),
-            requested_at=NOW,
+            requested_at=at,
             handle="alice",
             fingerprint="0" * 64,
             client_id=client_id,
@@ -81,25 +82,25 @@ def released(client_id: str) -> list[Event]:
     ]
 
 
-def frozen(client_id: str | None) -> list[Event]:
+def frozen(client_id: str | None, *, at: datetime = NOW) -> list[Event]:
     """An account that was frozen and let go; as staff ordered it before owners were told: None."""
-    common: dict[str, Any] = {"account_id": uuid4(), "client_id": client_id, "requested_at": NOW}
+    common: dict[str, Any] = {"account_id": uuid4(), "client_id": client_id, "requested_at": at}
     return [
         AccountFrozen(**common, request_id=uuid4(), reason=FreezeReason.SUSPECTED_FRAUD),
         AccountUnfrozen(**common, request_id=uuid4(), reason=FreezeReason.SETTLED),
     ]
 
 
-def disabled(client_id: str) -> list[Event]:
+def disabled(client_id: str, *, at: datetime = NOW) -> list[Event]:
     """An endpoint that is sent nothing any more."""
     return [
         WebhookEndpointDisabled(
             request_id=uuid4(),
-            requested_at=NOW,
+            requested_at=at,
             client_id=client_id,
             endpoint_id=uuid4(),
             reason=DisabledReason.FAILING,
-            failing_since=NOW,
+            failing_since=at,
         )
     ]
 
@@ -115,7 +116,7 @@ def message_of(event: Event) -> Message:
         event_id=id_of(event),
         idempotency_id=id_of(event),
         source="tests",
-        now=NOW,
+        now=event.started_at,
         traceparent=None,
     )
     return encode(event, envelope)

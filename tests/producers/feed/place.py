@@ -1,7 +1,7 @@
 """A feed's edge, its stage, and who reads."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from consumers.event_feed.app import build
 from consumers.event_feed.handler import on_events
 from consumers.event_feed.store import PostgresFeed
+from domain.errors import Unavailable, Unknown
 from producers.feed.app import make_app
 from runtime.app import stage_app
 from runtime.clock import Clock, SystemClock
@@ -95,7 +96,7 @@ class Place:
             await app.stop()
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Put events on their topics."""
+        """Put events on their topics: again, if new topics have no leaders yet."""
         assert self.settings.kafka_bootstrap is not None
         publisher = KafkaPublisher(
             self.settings.kafka_bootstrap,
@@ -105,7 +106,11 @@ class Place:
         )
         await publisher.start()
         try:
-            await publisher.publish([message_of(event) for event in events], deadline_s=10)
+            messages, is_published = [message_of(event) for event in events], False
+            while not is_published:
+                with suppress(Unavailable, Unknown):
+                    await publisher.publish(messages, deadline_s=10)
+                    is_published = True
         finally:
             await publisher.stop()
 

@@ -6,6 +6,7 @@ from random import Random
 import httpx
 import pytest
 
+from runtime.clock import SystemClock
 from schemas.event import Event
 from schemas.payment import PaymentRequested
 from schemas.public import PUBLIC_TYPES
@@ -81,11 +82,12 @@ async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kil
                 published = 2
             await puller.pull()
         for number in range(ROUNDS):
+            at = SystemClock().now()
             events: list[Event] = [
                 event
                 for owner in (OWNER, "client:another")
                 for _ in range(15)
-                for event in (*payment(owner, outcome="conflicted"), *released(owner))
+                for event in (*payment(owner, outcome="conflicted", at=at), *released(owner, at=at))
             ]
             # Side by side, as topics are: an outcome may be read before its request.
             chance.shuffle(events)
