@@ -21,11 +21,12 @@ from runtime.database import Database
 from runtime.http.caller import Caller, Kind
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
-from runtime.topics import topic_map
+from runtime.topics import group_of, topic_map
 from runtime.unit import PostgresUnits
 from schemas.event import Event
 from tests.support.asgi import Answer, call, running
 from tests.support.public_events import delivered, message_of
+from titan.group_state import GroupReader
 
 
 async def client_of(request: Request) -> Caller:
@@ -113,6 +114,19 @@ class Place:
                     is_published = True
         finally:
             await publisher.stop()
+
+    async def until_members(self, count: int) -> None:
+        """Wait until so many processes share the stage's partitions."""
+        assert self.settings.kafka_bootstrap is not None
+        group, members = group_of("event_feed"), 0
+        while members != count:
+            reader = GroupReader(
+                bootstrap=self.settings.kafka_bootstrap,
+                prefix=self.settings.topic_prefix,
+                clock=SystemClock(),
+            )
+            [state] = await reader.read({group: {}})
+            members = state.members
 
     async def logged(self, topics: Sequence[str]) -> list[Any]:
         """Every record of these topics, as the broker has it."""

@@ -1,6 +1,7 @@
 """Who only pulls ends with what the log holds, whatever is killed meanwhile."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from random import Random
 
 import httpx
@@ -15,10 +16,12 @@ from tests.support.public_events import payment, released
 from tests.support.victim import Victim
 from titan.servers.ports import free_port
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 OWNER = "demo"
-ROUNDS = 4
+ROUNDS = 5
+KILLED_ROUND = 1
+TWIN_ROUND = 3
 DEATHS_MIN = 3
 
 
@@ -71,17 +74,24 @@ async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kil
     chance = Random(6)
     port = free_port()
     edge = Victim(place.settings, {"TITAN_FEED_PORT": str(port)}, "titan.edge", "feed")
-    stage = Victim(place.settings, {"TITAN_INSTANCE_ID": "one"}, "titan.worker", "event_feed")
+    stage, twin = (
+        Victim(place.settings, {"TITAN_INSTANCE_ID": name}, "titan.worker", "event_feed")
+        for name in ("one", "two")
+    )
     published = 0
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=3)
-    async with client, edge.running(), stage.running():
+    async with client, edge.running(), stage.running(), AsyncExitStack() as later:
         puller = Puller(client)
         while not puller.seen:
             if not published:
-                await place.publish(payment(OWNER))
+                await place.publish(payment(OWNER, at=SystemClock().now()))
                 published = 2
             await puller.pull()
         for number in range(ROUNDS):
+            if number == TWIN_ROUND:
+                # Half of the partitions change hands in the middle of it all.
+                await later.enter_async_context(twin.running())
+                await place.until_members(2)
             at = SystemClock().now()
             events: list[Event] = [
                 event
@@ -97,8 +107,8 @@ async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kil
             while len(puller.seen) < min(enough, published):
                 await puller.pull()
             edge.kill()
-            if number % 3 == 1:
-                stage.kill()
+            if (victim := {KILLED_ROUND: stage, TWIN_ROUND: twin}.get(number)) is not None:
+                victim.kill()
         while len(puller.seen) < published:
             await puller.pull()
 
@@ -106,7 +116,7 @@ async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kil
     assert len(ids) == len(set(ids))
     assert set(ids) == await owned(place)
     assert edge.deaths >= DEATHS_MIN
-    assert stage.deaths > 0
+    assert (stage.deaths, twin.deaths) == (1, 1)
     assert puller.failures > 0
     begun: set[str] = set()
     for event in puller.seen:
