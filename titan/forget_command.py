@@ -9,10 +9,10 @@ import typer
 
 from domain.client import client_of, person_of
 from domain.errors import Invalid
+from producers.users.forgetting import forget as forget_known
 from runtime.follow import Follower
 from runtime.outbox import OutboxRelay
 from runtime.topics import topic_map
-from runtime.vault.forgetting import forget_person
 from schemas.forgetting import PersonForgotten
 from titan.terminal import JsonOption, say, say_json
 from titan.vault_place import VaultPlace, open_vault
@@ -60,7 +60,7 @@ async def _forget_one(person_id: UUID) -> dict[UUID, bool]:
 
 async def _forgotten(place: VaultPlace, person_id: UUID) -> bool:
     async with place.database.connection() as connection, connection.transaction():
-        return await forget_person(place.vault, connection, person_id, clock=place.clock)
+        return await forget_known(place.vault, connection, person_id, clock=place.clock)
 
 
 async def _from_log() -> dict[UUID, bool]:

@@ -12,9 +12,11 @@ from domain.kyc import Case, CaseRefusal, CaseState
 from domain.person import date_of_birth, normalise_legal_name, normalise_ssn
 from producers.users.models import ProfileBody
 from producers.users.people import IDENTITY
+from runtime.http.body import fingerprint_of
 from runtime.http.problem import Fault, ProblemError
 from schemas.account import Tier
 from schemas.event import Event
+from schemas.handle import HandleReleaseRequested
 from schemas.person import ContactKind, PersonField
 from schemas.wire import Message, encode, first_envelope
 
@@ -75,6 +77,30 @@ def messages_of(act: Act, *events: Event) -> list[Message]:
         )
         messages.append(encode(event, envelope))
     return messages
+
+
+def release_of(
+    handle: str, *, client_id: str, request_id: UUID, at: datetime, traceparent: str | None
+) -> Message:
+    """The order to give up a handle that was a contact: who has it next should be paid.
+
+    One that was never claimed is refused by the directory, and nothing happens.
+    """
+    event = HandleReleaseRequested(
+        request_id=request_id,
+        requested_at=at,
+        handle=handle,
+        fingerprint=fingerprint_of(None),
+        client_id=client_id,
+    )
+    envelope = first_envelope(
+        event_id=request_id,
+        idempotency_id=request_id,
+        source=SOURCE,
+        now=at,
+        traceparent=traceparent,
+    )
+    return encode(event, envelope)
 
 
 def changes_of(body: ProfileBody, *, today: date) -> Changes:

@@ -73,6 +73,13 @@ async def locked_person(connection: Connection, person_id: UUID, *, now: datetim
     return person
 
 
+async def lock_for_forgetting(connection: Connection, person_id: UUID) -> None:
+    """Wait for whoever writes of this person, and let nobody begin until the unit ends."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, $2))", person_id, LOCK_CLASS
+    )
+
+
 async def write_identity(
     connection: Connection, person: Person, sealed: Mapping[PersonField, str | None]
 ) -> Person:

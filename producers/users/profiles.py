@@ -6,16 +6,20 @@ from uuid import UUID, uuid5
 from domain.client import client_of
 from producers.users import cases, contacts, people
 from producers.users.contacts import Contact
-from producers.users.decide import SOURCE, Act, Changes, demand_identity_open, messages_of
+from producers.users.decide import (
+    Act,
+    Changes,
+    demand_identity_open,
+    messages_of,
+    release_of,
+)
 from producers.users.edge import UsersEdge
 from runtime.contact_handles import contact_handle
 from runtime.database import Connection
-from runtime.http.body import fingerprint_of
 from runtime.outbox import put
 from runtime.vault import Vault
-from schemas.handle import HandleReleaseRequested
 from schemas.person import ContactKind, PersonChanged, PersonField
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message
 
 
 async def change_profile(edge: UsersEdge, act: Act, person_id: UUID, changes: Changes) -> None:
@@ -85,28 +89,16 @@ async def _sealed_contacts(
 
 
 async def _released(vault: Vault, act: Act, contact: Contact) -> list[Message]:
-    """The order to give up the handle that a contact was: who has it next should be paid.
-
-    One that was never claimed is refused by the directory, and nothing happens.
-    """
     [address] = await vault.open_for(
         contact.person_id,
         [(contacts.binding_of(contact.person_id, contact.kind), contact.address_sealed)],
     )
-    handle = contact_handle(vault, contact.kind, str(address))
-    request_id = uuid5(act.act_id, f"release {contact.kind}")
-    event = HandleReleaseRequested(
-        request_id=request_id,
-        requested_at=act.at,
-        handle=handle,
-        fingerprint=fingerprint_of(None),
-        client_id=client_of(contact.person_id),
-    )
-    envelope = first_envelope(
-        event_id=request_id,
-        idempotency_id=request_id,
-        source=SOURCE,
-        now=act.at,
-        traceparent=act.traceparent,
-    )
-    return [encode(event, envelope)]
+    return [
+        release_of(
+            contact_handle(vault, contact.kind, str(address)),
+            client_id=client_of(contact.person_id),
+            request_id=uuid5(act.act_id, f"release {contact.kind}"),
+            at=act.at,
+            traceparent=act.traceparent,
+        )
+    ]

@@ -15,6 +15,7 @@ from domain.person import mask_ssn
 from producers.users import contacts, people
 from producers.users.decide import CONTACT_FIELDS, NORMALISE, messages_of
 from producers.users.edge import TheEdge, UsersEdge
+from producers.users.forgetting import forget
 from producers.users.models import ReasonBody, RevealBody, SearchBody
 from producers.users.models_admin import (
     FoundAnswer,
@@ -32,7 +33,6 @@ from runtime.http.openapi import takes
 from runtime.http.problem import ProblemError
 from runtime.outbox import put
 from runtime.vault import Binding
-from runtime.vault.forgetting import forget_person
 from schemas.person import ContactKind, PersonField
 from schemas.standing import Standing, StandingChanged
 
@@ -160,13 +160,16 @@ async def post_reinstatement(
 async def post_forgetting(
     person_id: UUID, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
-    """For ever. What was posted stays, with ids that name nobody; they cannot sign in any more."""
+    """For ever. What was posted stays, with ids that name nobody; they cannot sign in any more.
+
+    Contacts that were handles pay nobody any more.
+    """
     reason = (await read_json(request)).parse(ReasonBody).reason
     act, resources = edge.act(request, caller), edge.resources
     async with edge.unit() as connection:
         await _known(connection, person_id)
         await record_act(request, connection, "person.forget", f"person:{person_id}", reason=reason)
-        await forget_person(resources.vault, connection, person_id, clock=resources.clock)
+        await forget(resources.vault, connection, person_id, clock=resources.clock)
         event = StandingChanged(
             request_id=act.act_id,
             requested_at=act.at,

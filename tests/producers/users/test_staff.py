@@ -170,3 +170,36 @@ async def test_of_a_forgotten_person_nothing_opens_and_nothing_can_be_written(
             "SELECT count(key_sealed) FROM kyc_documents WHERE document_id = $1", UUID(document)
         )
     assert (left, keys) == (0, 0)
+
+
+@pytest.mark.timeout(60)
+async def test_an_address_that_was_a_forgotten_persons_handle_is_whoevers_it_is_next(
+    place: Place, alice: Somebody
+) -> None:
+    admin, again = alice.other("admin"), alice.other()
+    address = f"{alice.person_id}@example.com"
+
+    async def is_claimed_by(somebody: Somebody) -> bool:
+        wallet = await somebody.post("/users/me/wallets", {"currency": "USD"})
+        own = {"kind": "email", "account_id": wallet["id"], "display_name": "Ada"}
+        return (await somebody.ask("POST", "/users/me/handles", own)).status == 201
+
+    async with place.stages("account_opening", "handle_directory"):
+        await _prove(place, alice, address)
+        assert await is_claimed_by(alice)
+
+        path = f"/admin/people/{alice.person_id}/forgetting"
+        assert (await admin.ask("POST", path, WHY)).status == 204
+
+        await _prove(place, again, address)
+        await eventually(lambda: is_claimed_by(again), timeout_s=30)
+    [order] = await place.told("handle.release-requested.v1", alice)
+    assert order["handle"].startswith("email.")
+    assert address not in str(order)
+
+
+async def _prove(place: Place, somebody: Somebody, address: str) -> None:
+    await somebody.ask("PATCH", "/users/me", {"email": address})
+    await somebody.post("/users/me/contacts/email/code")
+    code = place.code_of(somebody, "email")
+    await somebody.post("/users/me/contacts/email/verification", {"code": code})
