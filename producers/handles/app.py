@@ -50,6 +50,7 @@ def make_app(
         open_edge=open_edge,
         routers=[routes_resolve.router, routes_change.router, routes_payers.router],
         rules=RULES,
+        needs_database=False,
         direct={("GET", "/handles/resolve"): routes_resolve.get_handle},
         body_models=[ClaimBody, PortBody],
     )

@@ -55,6 +55,7 @@ def make_app(
             routes_accounts.router,
         ],
         rules=RULES,
+        needs_database=False,
         direct={("POST", "/payments"): routes_accept.post_payment},
         body_models=[PaymentBody, BulkBody, AccountBody],
     )

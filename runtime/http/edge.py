@@ -171,13 +171,15 @@ def edge_app(
     resources: OpenResources = open_resources,
     direct: Mapping[RouteName, Endpoint] | None = None,
     body_models: Sequence[type[BaseModel]] = (),
+    needs_database: bool = True,
 ) -> FastAPI:
     """An edge's application: its routes, /health, /ready, /metrics and /docs, each under /v1 too.
 
     `open_edge` wires what the routes work with; they find it as `request.app.state.edge`. `rules`
     say whom each route lets in; Defect unless every route has one. Routes named in `direct` skip
     the router; they are among `routers` too, for the OpenAPI document and for 405. `body_models`
-    are bodies that routes read for themselves. Ends the process with one line where the profile
+    are bodies that routes read for themselves. `needs_database` is False of an edge that takes
+    orders without it, and so is ready without it. Ends the process with one line where the profile
     needs an authenticator and has none.
     """
     clock = SystemClock()
@@ -207,6 +209,7 @@ def edge_app(
         responses=_PROBLEM_RESPONSE,
     )
     app.body_models = body_models
+    app.state.required = {operations.DATABASE} if needs_database else set()
     every_router = [*routers, operations.router]
     for kind in (ProblemError, Invalid, Unavailable, RequestValidationError):
         app.add_exception_handler(kind, on_error)

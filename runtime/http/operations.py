@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from domain.errors import Unavailable
 from runtime import limits
 from runtime.clock import Clock
+
+DATABASE: Final = "postgres"
+"""What PostgreSQL is called among the dependencies."""
 
 router = APIRouter(tags=["operations"])
 
@@ -72,19 +75,26 @@ async def _probe(check: Check, clock: Clock) -> DependencyHealth:
     return DependencyHealth(status=status, required=check.required, latency_ms=latency_ms)
 
 
+async def _health(request: Request) -> Health:
+    state = request.app.state
+    checks = [
+        replace(check, required=check.required or check.name in state.required)
+        for check in state.resources.checks
+    ]
+    return await health_of(checks, state.resources.clock)
+
+
 @router.get("/health", response_model=Health, summary="Alive, and what of its dependencies is")
 async def get_health(request: Request) -> Response:
     """200 while the process lives, whatever is down around it."""
-    resources = request.app.state.resources
-    health = await health_of(resources.checks, resources.clock)
+    health = await _health(request)
     return JSONResponse(health.model_dump())
 
 
 @router.get("/ready", response_model=Health, summary="Whether to send requests here")
 async def get_ready(request: Request) -> Response:
     """200 if every required dependency answers, else 503."""
-    resources = request.app.state.resources
-    health = await health_of(resources.checks, resources.clock)
+    health = await _health(request)
     return JSONResponse(health.model_dump(), status_code=503 if health.status == "down" else 200)
 
 

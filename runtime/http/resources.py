@@ -11,7 +11,7 @@ from runtime.cache import Cache
 from runtime.clock import Clock
 from runtime.crash_points import arm
 from runtime.database import Database
-from runtime.http.operations import Check
+from runtime.http.operations import DATABASE, Check
 from runtime.http.page import Cursors
 from runtime.publisher import KafkaPublisher, Publisher
 from runtime.selfcheck import demand_fit, setting_findings
@@ -82,8 +82,9 @@ async def open_resources(
             vault=vault,
             cursors=Cursors(vault),
             checks=(
+                # Who may not sign in any more is told by it: without it no caller is believed.
                 Check("kafka", publisher.ping, required=True),
-                Check("postgres", ping_database, required=False),
+                Check(DATABASE, ping_database, required=False),
                 Check("redis", cache.ping, required=False),
             ),
         )

@@ -208,6 +208,18 @@ async def test_an_edge_is_alive_whatever_is_down_and_ready_when_it_can_work() ->
         assert health.document["dependencies"].keys() == {check.name for check in checks}
 
 
+@pytest.mark.parametrize(("needs_database", "status"), [(True, 503), (False, 200)])
+async def test_an_edge_that_answers_nothing_without_the_database_is_not_ready_without_it(
+    *, needs_database: bool, status: int
+) -> None:
+    database = check("postgres", Unavailable("down"))
+    async with running(app_with(database, needs_database=needs_database)) as app:
+        ready = await call(app, "GET", "/ready")
+
+    assert ready.status == status
+    assert ready.document["dependencies"]["postgres"]["required"] is needs_database
+
+
 async def test_a_dependency_that_hangs_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "HEALTH_CHECK_S_MAX", 0.01)
 
