@@ -39,7 +39,8 @@ ProcessesOption = Annotated[
 
 _DEMO_WARNING: Final = (
     "Demo: it listens on this machine only, asks nobody for credentials, keeps one copy of "
-    "everything (replication 1) and lets anybody pay from the treasury. Keep it off networks."
+    "everything (replication 1), lets anybody pay from the treasury and webhooks lead to this "
+    "machine. Keep it off networks."
 )
 
 

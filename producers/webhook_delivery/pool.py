@@ -168,6 +168,8 @@ async def open_pool(settings: Settings, *, clock: Clock) -> AsyncIterator[Delive
     vault = await connect_vault(settings, name="webhook-delivery", clock=clock)
     database = await Database.connect(dsn, name="webhook-delivery", size=_CONNECTIONS)
     outgoing = Outgoing(clock=clock, loopback=settings.is_demo)
+    if settings.is_demo:
+        log.warning("webhooks_may_lead_to_this_machine", profile=settings.profile.value)
     try:
         yield DeliveryPool(database, Sender(outgoing, vault, clock=clock), clock=clock)
     finally:

@@ -29,7 +29,15 @@ Filters = Annotated[
     list[Annotated[str, Field(max_length=64), AfterValidator(_a_filter)]],
     Field(max_length=FILTERS_MAX, description="types, or begins of them: `payment.*`; none: all"),
 ]
-Url = Annotated[str, Field(min_length=1, max_length=URL_CHARACTERS_MAX)]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=URL_CHARACTERS_MAX,
+        description="https on port 443 or 8443 of the public Internet; in the demo profile, and "
+        "there alone, also http and any port of 127.0.0.1, [::1] or localhost",
+    ),
+]
 Description = Annotated[str, Field(max_length=200), AfterValidator(_no_controls)]
 RatePerS = Annotated[
     int, Field(ge=1, le=limits.RATE_PER_S_MAX, description="most deliveries a second")
