@@ -43,6 +43,10 @@ TEST_EVENT: Final = "webhook.test.v1"
 SECRET_PURPOSE: Final = "webhook.secret"  # noqa: S105 - a purpose
 """What an endpoint's secret is sealed for, the endpoint's id after it."""
 
+URL_PURPOSE: Final = "webhook.url"
+DESCRIPTION_PURPOSE: Final = "webhook.description"
+"""What an endpoint's words are sealed for, its id after it: they may tell of somebody."""
+
 REPLY_PURPOSE: Final = "webhook.reply"
 """What the begin of an endpoint's reply is sealed for."""
 

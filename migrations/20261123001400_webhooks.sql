@@ -1,14 +1,14 @@
 -- migrate:up
 
--- Where clients want to be told. `failures` and what follows is how the endpoint has fared; it
+-- Where clients want to be told; their words are sealed. `failures` and what follows is how the endpoint has fared; it
 -- changes with each batch of attempts, `version` only with what its owner sees and may change.
 CREATE TABLE webhook_endpoints (
     endpoint_id       uuid PRIMARY KEY,
     client_id         text COLLATE "C" NOT NULL,
     person_id         uuid,
     version           integer     NOT NULL DEFAULT 1,
-    url               text        NOT NULL,
-    description       text,
+    url_sealed         text       NOT NULL,
+    description_sealed text,
     event_types       text[]      NOT NULL,
     is_ordered        boolean     NOT NULL,
     rate_per_s        integer     CHECK (rate_per_s >= 1),

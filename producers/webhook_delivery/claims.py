@@ -23,7 +23,7 @@ class Claim(NamedTuple):
     attempt: int
     tries: int
     due_at: datetime
-    url: str
+    url_sealed: str
     body: str
     secrets: list[str]
     """Sealed; the newest first."""
@@ -33,7 +33,7 @@ class Claim(NamedTuple):
 
 _CLAIM: Final = """
     WITH ready AS (
-        SELECT endpoint.endpoint_id, endpoint.url, allowed.room,
+        SELECT endpoint.endpoint_id, endpoint.url_sealed, allowed.room,
             endpoint.failures >= $6 AS is_probe
         FROM webhook_endpoints AS endpoint
         LEFT JOIN unnest($2::uuid[], $3::integer[]) AS busy (endpoint_id, in_flight)
@@ -91,7 +91,7 @@ _CLAIM: Final = """
         FROM served WHERE endpoint.endpoint_id = served.endpoint_id
     )
     SELECT claimed.delivery_id, claimed.endpoint_id, claimed.subject, claimed.attempts,
-        claimed.tries, claimed.due_at, ready.url, event.body,
+        claimed.tries, claimed.due_at, ready.url_sealed, event.body,
         ARRAY(
             SELECT secret.sealed FROM webhook_secrets AS secret
             WHERE secret.endpoint_id = claimed.endpoint_id AND secret.expires_at > $1

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from domain.errors import Defect
-from domain.webhook import REPLY_PURPOSE, SECRET_PURPOSE, Outcome, outcome_of
+from domain.webhook import REPLY_PURPOSE, SECRET_PURPOSE, URL_PURPOSE, Outcome, outcome_of
 from producers.webhook_delivery import limits
 from producers.webhook_delivery.claims import Claim
 from runtime.clock import Clock
@@ -43,13 +43,14 @@ class Sender:
         """Send a delivery once. Raises nothing that the endpoint could cause."""
         started_at, began_s = self._clock.now(), self._clock.monotonic_s()
         body = claim.body.encode()
+        url = self._vault.open(claim.url_sealed, f"{URL_PURPOSE}:{claim.endpoint_id}")
         signers = [self._signer(claim, sealed) for sealed in claim.secrets]
         if not signers:
             raise Defect(f"endpoint {claim.endpoint_id} has no secret: nothing is sent unsigned")
         timestamp_s = int(started_at.timestamp())
         headers = signed_headers(signers, str(claim.delivery_id), timestamp_s, body)
         try:
-            reply = await self._outgoing.post(claim.url, [*_HEADERS, *headers], body)
+            reply = await self._outgoing.post(url, [*_HEADERS, *headers], body)
         except OutgoingFailure as failure:
             return Finished(
                 claim, started_at, self._ms_since(began_s), Outcome(failure.cause.value)

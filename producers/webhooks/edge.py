@@ -64,7 +64,9 @@ class WebhooksEdge:
         self, connection: Connection, request: Request, caller: Caller, endpoint_id: UUID
     ) -> Endpoint:
         """This caller's endpoint, locked; 404 if it is not theirs, 412 if it is another version."""
-        endpoint = await endpoints.read(connection, caller.client_id, endpoint_id, lock=True)
+        endpoint = await endpoints.read(
+            connection, self.resources.vault, caller.client_id, endpoint_id, lock=True
+        )
         if endpoint is None:
             raise no_endpoint()
         wanted = header_values(request.scope, b"if-match")

@@ -9,15 +9,15 @@ from uuid import UUID
 import asyncpg
 
 from domain.errors import Invalid
-from domain.webhook import SECRET_PURPOSE, DisabledReason
+from domain.webhook import DESCRIPTION_PURPOSE, SECRET_PURPOSE, URL_PURPOSE, DisabledReason
 from producers.webhooks import limits
 from runtime.database import Connection
 from runtime.standard_webhooks import Scheme, Signer, WebhookSecret
 from runtime.vault import Vault
 
 _COLUMNS: Final = (
-    "endpoint_id, version, url, event_types, description, rate_per_s, is_ordered, created_at,"
-    " disabled_at, disabled_reason, failing_since"
+    "endpoint_id, version, url_sealed, event_types, description_sealed, rate_per_s, is_ordered,"
+    " created_at, disabled_at, disabled_reason, failing_since"
 )
 _READ: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE client_id = $1 AND endpoint_id = $2"  # noqa: S608 - a constant
 _LIST: Final = (
@@ -52,7 +52,7 @@ class Owner:
     person_id: UUID | None
 
 
-async def add(connection: Connection, owner: Owner, endpoint: Endpoint) -> None:
+async def add(connection: Connection, vault: Vault, owner: Owner, endpoint: Endpoint) -> None:
     """A new endpoint, in a transaction; Invalid `too_many_endpoints`."""
     # Of two that are added at once, the later waits here and counts the earlier.
     await connection.execute(
@@ -64,15 +64,15 @@ async def add(connection: Connection, owner: Owner, endpoint: Endpoint) -> None:
     if count >= limits.ENDPOINTS_MAX:
         raise Invalid("too_many_endpoints", f"a client has at most {limits.ENDPOINTS_MAX}")
     await connection.execute(
-        "INSERT INTO webhook_endpoints (endpoint_id, client_id, person_id, url, event_types,"
-        " description, rate_per_s, is_ordered, created_at)"
+        "INSERT INTO webhook_endpoints (endpoint_id, client_id, person_id, url_sealed, event_types,"
+        " description_sealed, rate_per_s, is_ordered, created_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         endpoint.endpoint_id,
         owner.client_id,
         owner.person_id,
-        endpoint.url,
+        _sealed(vault, URL_PURPOSE, endpoint.endpoint_id, endpoint.url),
         endpoint.event_types,
-        endpoint.description,
+        _sealed(vault, DESCRIPTION_PURPOSE, endpoint.endpoint_id, endpoint.description),
         endpoint.rate_per_s,
         endpoint.is_ordered,
         endpoint.created_at,
@@ -80,46 +80,53 @@ async def add(connection: Connection, owner: Owner, endpoint: Endpoint) -> None:
 
 
 async def read(
-    connection: Connection, client_id: str, endpoint_id: UUID, *, lock: bool = False
+    connection: Connection, vault: Vault, client_id: str, endpoint_id: UUID, *, lock: bool = False
 ) -> Endpoint | None:
     """This client's endpoint; None if there is none, or it is another's."""
     statement = f"{_READ} FOR UPDATE" if lock else _READ
     row = await connection.fetchrow(statement, client_id, endpoint_id)
-    return None if row is None else _endpoint(row)
+    return None if row is None else _endpoint(vault, row)
 
 
 async def list_of(
-    connection: Connection, client_id: str, *, after: tuple[datetime, UUID] | None, limit: int
+    connection: Connection,
+    vault: Vault,
+    client_id: str,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> list[Endpoint]:
     """This client's endpoints, the oldest first."""
     created_at, endpoint_id = after or (None, None)
     rows = await connection.fetch(_LIST, client_id, created_at, endpoint_id, limit)
-    return [_endpoint(row) for row in rows]
+    return [_endpoint(vault, row) for row in rows]
 
 
-async def change(connection: Connection, endpoint_id: UUID, changes: dict[str, Any]) -> Endpoint:
+async def change(
+    connection: Connection, vault: Vault, endpoint_id: UUID, changes: dict[str, Any]
+) -> Endpoint:
     """An endpoint that the caller has locked, changed and counted on; absent fields stay."""
     row = await connection.fetchrow(
         f"UPDATE webhook_endpoints SET version = version + 1,"  # noqa: S608 - a constant
-        f" url = COALESCE($2, url), event_types = COALESCE($3, event_types),"
-        f" description = CASE WHEN $4 THEN $5 ELSE description END,"
+        f" url_sealed = COALESCE($2, url_sealed), event_types = COALESCE($3, event_types),"
+        f" description_sealed = CASE WHEN $4 THEN $5 ELSE description_sealed END,"
         f" rate_per_s = CASE WHEN $6 THEN $7 ELSE rate_per_s END,"
         f" is_ordered = COALESCE($8, is_ordered)"
         f" WHERE endpoint_id = $1 RETURNING {_COLUMNS}",
         endpoint_id,
-        changes.get("url"),
+        _sealed(vault, URL_PURPOSE, endpoint_id, changes.get("url")),
         changes.get("event_types"),
         "description" in changes,
-        changes.get("description"),
+        _sealed(vault, DESCRIPTION_PURPOSE, endpoint_id, changes.get("description")),
         "rate_per_s" in changes,
         changes.get("rate_per_s"),
         changes.get("is_ordered"),
     )
     assert row is not None
-    return _endpoint(row)
+    return _endpoint(vault, row)
 
 
-async def enable(connection: Connection, endpoint_id: UUID) -> Endpoint:
+async def enable(connection: Connection, vault: Vault, endpoint_id: UUID) -> Endpoint:
     """A locked endpoint that is asked again, its failures forgiven."""
     row = await connection.fetchrow(
         f"UPDATE webhook_endpoints SET version = version + 1, disabled_at = NULL,"  # noqa: S608 - a constant
@@ -128,7 +135,7 @@ async def enable(connection: Connection, endpoint_id: UUID) -> Endpoint:
         endpoint_id,
     )
     assert row is not None
-    return _endpoint(row)
+    return _endpoint(vault, row)
 
 
 async def remove(connection: Connection, endpoint_id: UUID) -> None:
@@ -214,12 +221,22 @@ async def secret_expiries(
     return found
 
 
-def _endpoint(row: asyncpg.Record) -> Endpoint:
-    reason = row["disabled_reason"]
+def _endpoint(vault: Vault, row: asyncpg.Record) -> Endpoint:
+    columns = dict(row)
+    endpoint_id, reason = columns["endpoint_id"], columns["disabled_reason"]
+    url, description = columns.pop("url_sealed"), columns.pop("description_sealed")
     return Endpoint(
         **{
-            **row,
-            "event_types": tuple(row["event_types"]),
+            **columns,
+            "url": vault.open(url, f"{URL_PURPOSE}:{endpoint_id}"),
+            "description": None
+            if description is None
+            else vault.open(description, f"{DESCRIPTION_PURPOSE}:{endpoint_id}"),
+            "event_types": tuple(columns["event_types"]),
             "disabled_reason": None if reason is None else DisabledReason(reason),
         }
     )
+
+
+def _sealed(vault: Vault, purpose: str, endpoint_id: UUID, text: str | None) -> str | None:
+    return None if text is None else vault.seal(text, f"{purpose}:{endpoint_id}")

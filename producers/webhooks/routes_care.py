@@ -40,7 +40,7 @@ async def post_enable(
     """Its failures are forgiven. What it missed comes again by `recover` or `replay`."""
     async with edge.unit() as connection:
         await edge.locked(connection, request, caller, endpoint_id)
-        endpoint = await endpoints.enable(connection, endpoint_id)
+        endpoint = await endpoints.enable(connection, edge.resources.vault, endpoint_id)
         expiries = await endpoints.secret_expiries(connection, [endpoint_id], edge.now)
     return json_of(endpoint_answer(endpoint, expiries.get(endpoint_id, [])), headers=etag(endpoint))
 
@@ -73,7 +73,7 @@ async def post_secret(
                 secret=secret,
                 at=now,
             )
-            await endpoints.change(connection, endpoint_id, {})
+            await endpoints.change(connection, edge.resources.vault, endpoint_id, {})
     except Invalid as error:
         raise conflict(error) from None
     return json_of(
@@ -111,7 +111,9 @@ async def post_test(endpoint_id: UUID, edge: TheEdge, caller: TheCaller) -> Resp
         body=to_json(body).decode(),
     )
     async with edge.unit() as connection:
-        endpoint = await endpoints.read(connection, caller.client_id, endpoint_id, lock=True)
+        endpoint = await endpoints.read(
+            connection, edge.resources.vault, caller.client_id, endpoint_id, lock=True
+        )
         if endpoint is None:
             raise no_endpoint()
         if endpoint.disabled_at is not None:

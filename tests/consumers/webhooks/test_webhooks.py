@@ -78,8 +78,8 @@ async def an_endpoint(database: Database, *, is_ordered: bool = False) -> tuple[
     async with database.connection() as connection:
         await connection.execute(
             "INSERT INTO webhook_endpoints"
-            " (endpoint_id, client_id, url, event_types, is_ordered, created_at)"
-            " VALUES ($1, $2, 'https://a.example/', '{}', $3, $4)",
+            " (endpoint_id, client_id, url_sealed, event_types, is_ordered, created_at)"
+            " VALUES ($1, $2, 'sealed', '{}', $3, $4)",
             *(endpoint_id, client_id, is_ordered, NOW - timedelta(days=1)),
         )
     return endpoint_id, client_id

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain.webhook import SECRET_PURPOSE
+from domain.webhook import SECRET_PURPOSE, URL_PURPOSE
 from producers.webhook_delivery.pool import DeliveryPool, open_pool
 from projections.webhook_events import plan
 from projections.webhook_fold import ToldEvent
@@ -61,11 +61,12 @@ class Place:
     ) -> Endpoint:
         """An endpoint that was made an hour ago."""
         made = Endpoint(uuid4(), client_id or f"client-{uuid4().hex}", new_secret(scheme))
+        sealed = self.vault.seal(url, f"{URL_PURPOSE}:{made.endpoint_id}")
         async with self.database.connection() as connection:
             await connection.execute(
-                "INSERT INTO webhook_endpoints (endpoint_id, client_id, url, event_types,"
+                "INSERT INTO webhook_endpoints (endpoint_id, client_id, url_sealed, event_types,"
                 " is_ordered, rate_per_s, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                *(made.endpoint_id, made.client_id, url, list(event_types)),
+                *(made.endpoint_id, made.client_id, sealed, list(event_types)),
                 *(is_ordered, rate_per_s, self.clock.now() - EARLY),
             )
         await self.add_secret(made, made.secret)
