@@ -9,27 +9,19 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from fastapi import FastAPI
-from pydantic import SecretStr
 from starlette.requests import Request
 
 from consumers.account_opening.decide import decide_batch
 from consumers.account_opening.store import PostgresAccounts
 from producers.handles.app import make_app
-from runtime.cache import Cache
-from runtime.clock import Clock
 from runtime.database import Database
 from runtime.http.caller import Caller, Kind
-from runtime.http.page import Cursors
-from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher
 from runtime.settings import Settings
 from runtime.unit import PostgresUnits
+from tests.support.alone import resources_alone, settings_alone
 from tests.support.asgi import Answer, call, running
 from tests.support.directory_events import opening_requested
-from tests.support.vaults import memory_vault
-
-NOBODY = "127.0.0.1:1"
-"""Where no server listens."""
 
 PATIENCE = "wait=10"
 """A stage that has just begun, on a busy machine, may take longer than a client would wait."""
@@ -115,36 +107,9 @@ async def edge_at(settings: Settings) -> AsyncIterator[Edge]:
 async def edge_alone(**changes: Any) -> AsyncIterator[tuple[Edge, MemoryPublisher]]:
     """The edge over a log in memory; no broker, database or cache answers."""
     log = MemoryPublisher()
-    settings = Settings(
-        **{
-            "kafka_bootstrap": NOBODY,
-            "postgres_dsn": SecretStr(f"postgresql://nobody@{NOBODY}/nothing"),
-            **changes,
-        }
+    app = make_app(
+        settings_alone(**changes), authenticator=client_of, resources=resources_alone(log)
     )
-
-    @asynccontextmanager
-    async def resources(
-        name: str, settings: Settings, clock: Clock
-    ) -> AsyncIterator[EdgeResources]:
-        vault = memory_vault(bytes(32), clock=clock)
-        assert settings.postgres_dsn is not None
-        database = await Database.connect(settings.postgres_dsn.get_secret_value(), name=name)
-        cache = Cache.at(f"redis://{NOBODY}", prefix="test:", clock=clock)
-        yield EdgeResources(
-            settings=settings,
-            clock=clock,
-            database=database,
-            publisher=log,
-            cache=cache,
-            vault=vault,
-            cursors=Cursors(vault),
-            checks=(),
-        )
-        await cache.close()
-        await database.close()
-
-    app = make_app(settings, authenticator=client_of, resources=resources)
     async with running(app):
         yield Edge(app), log
 

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from fastapi import FastAPI
 
 from producers.inbound.app import make_app
 from runtime.clock import SystemClock
 from runtime.database import Database
 from runtime.settings import Settings
-from runtime.topics import topic_map
 from runtime.vault import connect_vault
 from schemas.inbound import InboundReceived
 from tests.producers.inbound.senders import PlaidSigner
 from tests.support.asgi import Answer, call, running
+from tests.support.records import records_of
 
 RECEIVED = InboundReceived.TOPIC
 TABLE = Path(__file__).parents[3] / "inbound.yaml"
@@ -127,23 +126,7 @@ class Place:
 
     async def logged(self) -> list[dict[str, Any]]:
         """The values of all records of inbound.received, with their headers under `headers`."""
-        name = self.settings.topic_prefix + RECEIVED
-        partitions = [
-            TopicPartition(name, number) for number in range(topic_map()[RECEIVED].partitions)
-        ]
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        try:
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            records: list[Any] = []
-            while len(records) < sum(ends.values()):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    records += batch
-        finally:
-            await consumer.stop()
+        records = await records_of(self.settings, RECEIVED)
         return [json.loads(record.value) | {"headers": dict(record.headers)} for record in records]
 
     async def opened(self, sealed: str, purpose: str) -> str:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from faststream import FastStream
 from starlette.requests import Request
 
@@ -20,12 +19,12 @@ from runtime.database import Database
 from runtime.http.caller import Caller, Kind
 from runtime.publisher import KafkaPublisher, MemoryPublisher
 from runtime.settings import Settings
-from runtime.topics import topic_map
 from schemas.event import Event
 from schemas.payment import PaymentRequested
 from schemas.wire import encode, first_envelope
 from tests.producers.payments.router import Router
 from tests.support.asgi import running
+from tests.support.records import records_of
 from tests.support.waiting import eventually
 
 REQUESTED = PaymentRequested.TOPIC
@@ -72,33 +71,12 @@ class Place:
 
     async def requested(self, payment_id: str) -> list[str]:
         """The event id of each payment.requested record of this payment."""
-        headers = [dict(record.headers) for record in await self._records()]
+        headers = [dict(record.headers) for record in await records_of(self.settings, REQUESTED)]
         return [
             attributes["ce_id"].decode()
             for attributes in headers
             if attributes["ce_subject"].decode() == payment_id
         ]
-
-    async def _records(self) -> list[Any]:
-        """All payment.requested records so far."""
-        name = self.settings.topic_prefix + REQUESTED
-        partitions = [
-            TopicPartition(name, number) for number in range(topic_map()[REQUESTED].partitions)
-        ]
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        try:
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            records: list[Any] = []
-            while len(records) < sum(ends.values()):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    records += batch
-            return records
-        finally:
-            await consumer.stop()
 
     async def projected(self, payment_id: str, *, client_id: str = "demo") -> None:
         """Return once the projection has the payment."""

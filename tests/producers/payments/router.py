@@ -8,24 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import SecretStr
 
 from producers.payments.app import make_app
-from runtime.cache import Cache
-from runtime.clock import Clock
-from runtime.database import Database
-from runtime.http.page import Cursors
-from runtime.http.resources import EdgeResources
 from runtime.publisher import MemoryPublisher, Publisher
-from runtime.settings import Settings
 from schemas.event import Delivered, Position
 from schemas.payment import PaymentRequested
 from schemas.wire import Message, decode
+from tests.support.alone import resources_alone, settings_alone
 from tests.support.asgi import Answer, Headers, call, running
-from tests.support.vaults import memory_vault
-
-NOBODY = "127.0.0.1:1"
-"""Where no server listens."""
 
 BODY: dict[str, Any] = {
     "from_handle": "alice",
@@ -75,36 +65,8 @@ async def router_in_memory(
     Everything else is down: no broker, database or cache answers.
     """
     log = MemoryPublisher()
-    settings = Settings(
-        **{
-            "kafka_bootstrap": NOBODY,
-            "postgres_dsn": SecretStr(f"postgresql://nobody@{NOBODY}/nothing"),
-            **changes,
-        }
-    )
-
-    @asynccontextmanager
-    async def resources(
-        name: str, settings: Settings, clock: Clock
-    ) -> AsyncIterator[EdgeResources]:
-        vault = memory_vault(bytes(32), clock=clock)
-        assert settings.postgres_dsn is not None
-        database = await Database.connect(settings.postgres_dsn.get_secret_value(), name=name)
-        cache = Cache.at(f"redis://{NOBODY}", prefix="test:", clock=clock)
-        yield EdgeResources(
-            settings=settings,
-            clock=clock,
-            database=database,
-            publisher=publisher or log,
-            cache=cache,
-            vault=vault,
-            cursors=Cursors(vault),
-            checks=(),
-        )
-        await cache.close()
-        await database.close()
-
-    async with running(make_app(settings, resources=resources)) as app:
+    resources = resources_alone(publisher or log)
+    async with running(make_app(settings_alone(**changes), resources=resources)) as app:
         yield Router(app, log)
 
 

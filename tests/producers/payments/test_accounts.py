@@ -12,7 +12,8 @@ from ledger_adapter.postgres import PostgresLedger
 from runtime.clock import SystemClock
 from runtime.unit import PostgresUnits
 from tests.producers.payments.place import Place
-from tests.producers.payments.router import NOBODY, Router
+from tests.producers.payments.router import Router
+from tests.support.alone import NOBODY
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 

@@ -13,7 +13,7 @@ from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.payment import PaymentRequested
 from tests.producers.payments.place import Place
-from tests.producers.payments.router import NOBODY
+from tests.support.alone import NOBODY
 from tests.support.waiting import eventually
 from titan.servers import Kafka
 

@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from producers.payments.app import make_app
 from producers.payments.decide import payment_id_for
 from tests.producers.payments.place import Place
-from tests.producers.payments.router import BODY, NOBODY
+from tests.producers.payments.router import BODY
+from tests.support.alone import NOBODY
 from tests.support.asgi import Answer
 from tests.support.waiting import eventually
 

@@ -14,7 +14,8 @@ from domain.payment import FINAL, PaymentType, RefusalCode
 from producers.payments.decide import payment_id_for
 from schemas.payment import PaymentPosted, PaymentRefused, PaymentResolved, PaymentScreened
 from tests.producers.payments.place import Place
-from tests.producers.payments.router import BODY, NOBODY, Router
+from tests.producers.payments.router import BODY, Router
+from tests.support.alone import NOBODY
 from tests.support.asgi import Answer
 from tests.support.waiting import eventually
 

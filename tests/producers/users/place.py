@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from fastapi import FastAPI
 from faststream import FastStream
 from starlette.requests import Request
@@ -24,8 +23,8 @@ from runtime.app import stage_app
 from runtime.database import Database
 from runtime.http.caller import Caller, Kind
 from runtime.settings import Settings
-from runtime.topics import topic_map
 from tests.support.asgi import Answer, Headers, call, running
+from tests.support.records import records_of
 
 BUILDS = {
     "account_freezing": build_freezing,
@@ -148,22 +147,8 @@ class Place:
 
     async def told_of(self, topic: str, named: str) -> list[dict[str, Any]]:
         """The values of a topic's records that name an id, in the order of the log."""
-        name = self.settings.topic_prefix + topic
-        partitions = [TopicPartition(name, n) for n in range(topic_map()[topic].partitions)]
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        try:
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            records: list[Any] = []
-            while len(records) < sum(ends.values()):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    records += batch
-            return [json.loads(each.value) for each in records if named.encode() in each.value]
-        finally:
-            await consumer.stop()
+        records = await records_of(self.settings, topic)
+        return [json.loads(each.value) for each in records if named.encode() in each.value]
 
 
 @asynccontextmanager
