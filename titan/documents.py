@@ -9,7 +9,7 @@ from domain.errors import Invalid
 from domain.payment import TRANSITIONS
 from runtime.topics import TopicMap, topic_map
 from titan.asyncapi import asyncapi_text
-from titan.drawing import flow_mermaid, flow_text, states_mermaid
+from titan.drawing import flow_mermaid, flow_text, payment_flow_text, states_mermaid
 from titan.markdown import fenced, table
 from titan.reference_pages import limits_page, settings_page
 
@@ -63,7 +63,7 @@ def topic_documents() -> list[Document]:
         Document(
             ROOT / "docs" / "asyncapi.yaml", asyncapi_text(topics, version=project["version"])
         ),
-        Document(readme, with_flow(readme.read_text(encoding="utf-8"), flow_text(topics))),
+        Document(readme, with_flow(readme.read_text(encoding="utf-8"), payment_flow_text(topics))),
     ]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from domain.payment import State
 from runtime.topics import Topic, TopicMap
 
+_PAYING = ("producers.payments", "producers.handles")
+
 
 def flow_text(topics: TopicMap) -> str:
     """The flow as plain text: from each edge along its topics, then those who only look on."""
@@ -15,6 +17,13 @@ def flow_text(topics: TopicMap) -> str:
         f"{reader} reads {_listed(names)}" for reader, names in _only_readers(topics).items()
     ]
     return "\n".join([*lines, "", *lookers])
+
+
+def payment_flow_text(topics: TopicMap) -> str:
+    """The part of the flow that begins where people pay and where handles are claimed."""
+    drawn: set[str] = set()
+    lines = [line for edge in _PAYING for line in [edge, *_tree(topics, edge, "", drawn)]]
+    return "\n".join([*lines, "", f"only read along: {', '.join(_only_readers(topics))}"])
 
 
 def flow_mermaid(topics: Iterable[Topic]) -> str:

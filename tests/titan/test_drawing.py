@@ -1,6 +1,6 @@
 from domain.payment import TRANSITIONS
 from runtime.topics import topic_map
-from titan.drawing import flow_mermaid, flow_text, states_mermaid
+from titan.drawing import flow_mermaid, flow_text, payment_flow_text, states_mermaid
 
 
 def test_the_flow_names_every_topic_and_every_room() -> None:
@@ -30,6 +30,14 @@ def test_a_stage_is_drawn_out_once_and_a_looker_on_is_listed_apart() -> None:
     assert sum(line.endswith("handle.claimed.v1") for line in lines) == 1
     [looker] = [line for line in lines if "payment_projection" in line]
     assert looker.startswith("payment_projection reads payment.{requested,resolved,")
+
+
+def test_the_road_of_a_payment_is_a_part_of_the_flow_with_all_who_read_along() -> None:
+    *road, lookers = payment_flow_text(topic_map()).splitlines()
+    assert set(road) <= set(flow_text(topic_map()).splitlines())
+    for name in ("payment.posted.v1", "handle.claimed.v1"):
+        assert any(line.endswith(name) for line in road)
+    assert "payment_projection" in lookers
 
 
 def test_the_chart_has_an_arrow_for_each_writer_reader_and_looker_on() -> None:
