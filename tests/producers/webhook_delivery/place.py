@@ -18,6 +18,7 @@ from runtime.database import Database
 from runtime.settings import Settings
 from runtime.standard_webhooks import Scheme, WebhookSecret, new_secret
 from runtime.vault import Vault, load_vault
+from tests.support.sink import Answering, Sink, open_sink
 
 EARLY = timedelta(hours=1)
 
@@ -44,6 +45,15 @@ class Place:
     settings: Settings
     database: Database
     clock: SteppedClock = field(default_factory=SteppedClock)
+    secrets: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def sink(self, answer: Answering | None = None) -> AsyncIterator[Sink]:
+        """A receiver; each delivery to it must be signed by a secret of this place."""
+        async with open_sink(answer) as sink:
+            yield sink
+        for received in sink.received:
+            assert any(received.signed_by(secret) for secret in self.secrets)
 
     @property
     def vault(self) -> Vault:
@@ -75,6 +85,7 @@ class Place:
     async def add_secret(
         self, endpoint: Endpoint, secret: WebhookSecret, expires_at: datetime | None = None
     ) -> None:
+        self.secrets.append(secret.shown)
         purpose = f"{SECRET_PURPOSE}:{endpoint.endpoint_id}"
         async with self.database.connection() as connection:
             await connection.execute(

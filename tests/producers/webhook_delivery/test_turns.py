@@ -10,7 +10,7 @@ from producers.webhook_delivery import limits, upkeep
 from projections.webhook_events import adopt_strays
 from runtime.standard_webhooks import Scheme, Verifier, new_secret
 from tests.producers.webhook_delivery.place import Place, settle
-from tests.support.sink import Received, Say, open_sink
+from tests.support.sink import Received, Say
 
 pytestmark = pytest.mark.real
 
@@ -20,7 +20,7 @@ async def test_an_ordered_endpoint_waits_for_the_event_before_and_others_pass(
 ) -> None:
     slow, quick = uuid4(), uuid4()
 
-    async with open_sink() as sink, place.pool() as pool:
+    async with place.sink() as sink, place.pool() as pool:
         endpoint = await place.endpoint(sink.url(), is_ordered=True)
         failing = {"first": True}
 
@@ -57,7 +57,7 @@ async def test_an_ordered_endpoint_waits_for_the_event_before_and_others_pass(
 
 
 async def test_a_payment_older_than_its_endpoint_waits_for_nothing(place: Place) -> None:
-    async with open_sink() as sink, place.pool() as pool:
+    async with place.sink() as sink, place.pool() as pool:
         endpoint = await place.endpoint(sink.url(), is_ordered=True)
         await place.tell(
             endpoint.client_id, subject=uuid4(), rank=3, started_ago=timedelta(hours=2)
@@ -67,7 +67,7 @@ async def test_a_payment_older_than_its_endpoint_waits_for_nothing(place: Place)
 
 
 async def test_while_a_rotation_lasts_both_secrets_sign(place: Place) -> None:
-    async with open_sink() as sink, place.pool() as pool:
+    async with place.sink() as sink, place.pool() as pool:
         endpoint = await place.endpoint(sink.url(), scheme=Scheme.V1A)
         new = new_secret(Scheme.V1A)
         await place.execute(
@@ -90,7 +90,7 @@ async def test_while_a_rotation_lasts_both_secrets_sign(place: Place) -> None:
 
 
 async def test_a_replay_sends_the_same_ids_again_and_tells_how_far_it_is(place: Place) -> None:
-    async with open_sink() as sink, place.pool() as pool:
+    async with place.sink() as sink, place.pool() as pool:
         endpoint = await place.endpoint(sink.url())
         await place.tell(endpoint.client_id, count=limits.REPLAY_EVENTS + 20)
         await settle(pool)
@@ -113,7 +113,7 @@ async def test_a_replay_sends_the_same_ids_again_and_tells_how_far_it_is(place: 
 
 
 async def test_an_event_whose_owner_becomes_known_is_told_then(place: Place) -> None:
-    async with open_sink() as sink, place.pool() as pool:
+    async with place.sink() as sink, place.pool() as pool:
         endpoint = await place.endpoint(sink.url())
         payment_id = uuid4()
         await place.tell(None, subject=payment_id, rank=3)
@@ -131,7 +131,7 @@ async def test_an_event_whose_owner_becomes_known_is_told_then(place: Place) -> 
 
 
 async def test_an_endpoint_that_goes_away_meanwhile_harms_nobody(place: Place) -> None:
-    async with open_sink(lambda _: Say(wait_s=0.2)) as sink, place.pool() as pool:
+    async with place.sink(lambda _: Say(wait_s=0.2)) as sink, place.pool() as pool:
         endpoint = await place.endpoint(sink.url())
         stays = await place.endpoint(sink.url())
         await place.tell(endpoint.client_id)
