@@ -33,6 +33,7 @@ from bench.resolve import measure_resolve
 from bench.rig import Rig, open_rig
 from bench.side_by_side import KEY_VARIABLE, URL_VARIABLE, measure_side_by_side
 from bench.vault import measure_vault
+from bench.webhooks import measure_webhooks
 from runtime.clock import SystemClock
 from titan.terminal import command_group
 
@@ -53,6 +54,7 @@ class Part(StrEnum):
     SIDE_BY_SIDE = "side-by-side"
     LEDGER = "ledger"
     VAULT = "vault"
+    WEBHOOKS = "webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ class Sizes:
     flood: int
     side_by_side: int
     ledger_share: float
+    webhooks: int
+    webhooks_s: float
+    webhooks_waiting: int
 
 
 FULL: Final = Sizes(
@@ -82,6 +87,9 @@ FULL: Final = Sizes(
     flood=100_000,
     side_by_side=5_000,
     ledger_share=0.5,
+    webhooks=20_000,
+    webhooks_s=10.0,
+    webhooks_waiting=100_000,
 )
 QUICK: Final = Sizes(
     people=200,
@@ -94,6 +102,9 @@ QUICK: Final = Sizes(
     flood=20_000,
     side_by_side=1_000,
     ledger_share=0.1,
+    webhooks=4_000,
+    webhooks_s=4.0,
+    webhooks_waiting=10_000,
 )
 
 
@@ -163,6 +174,14 @@ async def _measure(
             if Part.FLOOD in parts:
                 console.print("A flood of wrong passwords ...")
                 figures += await measure_flood(rig, sizes.flood)
+            if Part.WEBHOOKS in parts:
+                console.print(f"{sizes.webhooks:,} webhooks, again and again ...")
+                figures += await measure_webhooks(
+                    rig,
+                    backlog=sizes.webhooks,
+                    seconds=sizes.webhooks_s,
+                    waiting=sizes.webhooks_waiting,
+                )
             readings["end"] = place.meter.read()
     return [*figures, *_memory(readings)]
 

@@ -106,6 +106,8 @@ def _settings(directory: Path) -> Settings:
         "users_port": "0",
         "webhooks_port": "0",
         "notifications_port": "0",
+        "feed_port": "0",
+        "inbound_port": "0",
         "limits_file": str(limits_path),
     }
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
