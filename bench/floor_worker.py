@@ -16,7 +16,7 @@ from faststream import FastStream
 
 from domain.errors import Defect
 from runtime import limits
-from runtime.app import HEALTH, stage_app
+from runtime.app import stage_app
 from runtime.collector import spare_collector
 from runtime.dead_letter import DeadLetter, Record
 from runtime.settings import Settings
@@ -89,15 +89,11 @@ async def nothing(_fresh: Sequence[Delivered[Any]], _unit: Unit) -> list[Event |
 def floor_app(name: str, settings: Settings, *, commits: bool) -> FastStream:
     """The stage's application, in which only the runner is another."""
 
-    def empty_the_stage() -> None:
-        shell = HEALTH[name].shell
-        assert shell is not None
-        # The shell is the real one, and is built where nobody could hand in another runner.
-        shell._runner = EmptyRunner(shell._runner, commits=commits)  # noqa: SLF001
+    def emptied(runner: StageRunner) -> StageRunner:
+        return EmptyRunner(runner, commits=commits)
 
-    app = stage_app(name, lambda _: Stage(name, nothing), settings, gathers=name in GATHERS)
-    app.on_startup(empty_the_stage)
-    return app
+    stage = Stage(name, nothing)
+    return stage_app(name, lambda _: stage, settings, gathers=name in GATHERS, refit=emptied)
 
 
 async def run(stages: Sequence[str], *, commits: bool) -> None:

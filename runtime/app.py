@@ -90,12 +90,14 @@ def stage_app(
     settings: Settings | None = None,
     *,
     gathers: bool = False,
+    refit: Callable[[StageRunner], StageRunner] = lambda runner: runner,
 ) -> FastStream:
     """The FastStream application of a stage.
 
     `gathers` is for a stage that no payment waits for: it takes records some at a time, and so
-    leaves the machine to those that are waited for. Nothing is opened before the application
-    starts. Errors at start are one plain line.
+    leaves the machine to those that are waited for. `refit` may put another runner in the place of
+    the usual one, to measure what surrounds it. Nothing is opened before the application starts.
+    Errors at start are one plain line.
     """
     settings = settings or Settings()
     clock = SystemClock()
@@ -132,7 +134,7 @@ def stage_app(
     vigil = Vigil(name, on_end=_stop_at_once)
 
     async def open_resources() -> None:
-        runner = await resources.open(build)
+        runner = refit(await resources.open(build))
         shell = BatchShell(runner, gate=gate, clock=clock, on_defect=_stop_at_once)
         vigil.keep(shell.keep_committing(), name="committing")
         vigil.keep(until_deserted(lambda: subscriber.tasks, clock), name="reading")

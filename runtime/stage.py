@@ -112,11 +112,12 @@ class StageRunner:
             return
         try:
             messages = await self._decide_once(delivered)
-        except (DecidedBefore, Defect):
+        except (DecidedBefore, Defect) as error:
             if self._looked:
                 raise
             # A repeat, or a twin of this process that has woken: say so, and look after all.
-            log.warning("decided_before", stage=self.stage.name, records=len(delivered))
+            said = "decided_before" if isinstance(error, DecidedBefore) else "repeat_suspected"
+            log.warning(said, stage=self.stage.name, records=len(delivered))
             messages = await self._decide_once(delivered)
         await self._publisher.publish(messages, deadline_s=limits.STAGE_PUBLISH_S_MAX)
 
