@@ -44,7 +44,9 @@ class CarrierSettings(BaseSettings):
     fcm_url: str = Field(
         "https://fcm.googleapis.com", pattern=r"^https://", description="Google's service"
     )
-    smtp_host: str | None = Field(None, description="mail server; unset: no e-mails")
+    smtp_host: str | None = Field(
+        None, description="mail server, for notifications and codes; unset: no e-mails"
+    )
     smtp_port: int = Field(587, ge=1, le=65535, description="its port")
     smtp_security: SmtpSecurity = Field(
         SmtpSecurity.STARTTLS, description="tls, starttls, or none on this machine"

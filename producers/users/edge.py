@@ -10,16 +10,17 @@ from uuid import UUID
 from fastapi import Depends
 from starlette.requests import Request
 
-from domain.errors import Defect, Unavailable
+from domain.errors import Defect, Invalid, Unavailable
 from ledger_adapter.ports import LedgerReader
 from ledger_adapter.postgres import PostgresLedgerReader
 from producers.users.decide import Act
 from producers.users.document_worker import Cleaner
-from producers.users.sender import FOLDER, CodeSender, FolderSender, NoSender
+from producers.users.sender import FOLDER, CodeSender, FolderSender, MailSender, NoSender
 from projections import accounts, directory
 from projections.accounts import AccountProfile
 from projections.directory import DirectoryChange
 from runtime.changes import Changes, Feed
+from runtime.clock import Clock
 from runtime.database import Connection, Database
 from runtime.documents import limits
 from runtime.documents.bucket import open_bucket
@@ -28,6 +29,7 @@ from runtime.documents.store import DocumentStore
 from runtime.http.caller import Caller
 from runtime.http.resources import EdgeResources
 from runtime.http.scope import traceparent_of
+from runtime.mail import Mailer, smtp_server_of
 from runtime.outbox import OutboxRelay
 from runtime.settings import Settings
 
@@ -83,6 +85,10 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[UsersEdge]:
         async with database.connection() as connection:
             return await directory.read_changes(connection, request_ids)
 
+    try:
+        sender = code_sender(settings, clock=clock)
+    except Invalid as error:
+        raise SystemExit(f"titan: users: {error.message}") from None
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(document_store(settings))
         relay_database = await Database.connect(dsn, name="users-outbox", size=_RELAY_CONNECTIONS)
@@ -93,7 +99,7 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[UsersEdge]:
         edge = UsersEdge(
             resources=resources,
             relay=relay,
-            sender=code_sender(settings),
+            sender=sender,
             store=store,
             cleaner=Cleaner(),
             uploads=asyncio.Semaphore(limits.UPLOADS_MAX),
@@ -118,9 +124,13 @@ async def document_store(settings: Settings) -> AsyncIterator[DocumentStore]:
         yield FolderStore(settings.data_directory / _DOCUMENTS)
 
 
-def code_sender(settings: Settings) -> CodeSender:
-    """In the demo a folder stands in for mail and telephone; elsewhere nothing does."""
-    return FolderSender(settings.data_directory / FOLDER) if settings.is_demo else NoSender()
+def code_sender(settings: Settings, *, clock: Clock) -> CodeSender:
+    """E-mail where a mail server is set. In the demo a folder stands in for what is not."""
+    server = smtp_server_of(settings)
+    other = FolderSender(settings.data_directory / FOLDER) if settings.is_demo else NoSender()
+    if server is None:
+        return other
+    return MailSender(Mailer(server, clock=clock), clock=clock, phones=other)
 
 
 def person_of(caller: Caller) -> UUID:

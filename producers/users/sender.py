@@ -1,4 +1,4 @@
-"""Sending codes: the port, and the demo's folder that stands in for mail and telephone."""
+"""Sending codes: the port, e-mail, and the demo's folder that stands in for mail and telephone."""
 
 import asyncio
 import os
@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
-from domain.errors import Unavailable
+import aiosmtplib
+
+from domain.errors import Invalid, Unavailable
+from runtime.clock import Clock
+from runtime.mail import Mailer
 from schemas.person import ContactKind
 
 FOLDER: Final = "codes"
@@ -17,7 +21,7 @@ class CodeSender(Protocol):
     """Brings a code to an address. Never logs either."""
 
     async def send(self, person_id: UUID, kind: ContactKind, address: str, code: str) -> None:
-        """Hand the code over. Raises Unavailable if it certainly was not."""
+        """Hand the code over. Unavailable if it was not; Invalid if it never can be."""
         ...
 
 
@@ -51,9 +55,55 @@ class FolderSender:
 
 
 class NoSender:
-    """There is nobody to send codes: outside the demo until notifications have a room."""
+    """There is nobody to send codes."""
 
     async def send(self, person_id: UUID, kind: ContactKind, address: str, code: str) -> None:
         """Unavailable."""
         del person_id, kind, address, code
         raise Unavailable("nothing sends codes here")
+
+
+class MailSender:
+    """Sends codes to addresses by e-mail; codes to phones go to `phones`."""
+
+    def __init__(self, mailer: Mailer, *, clock: Clock, phones: CodeSender) -> None:
+        self._mailer = mailer
+        self._clock = clock
+        self._phones = phones
+
+    async def send(self, person_id: UUID, kind: ContactKind, address: str, code: str) -> None:
+        """One e-mail in both languages: who asks for a code may have said nothing of theirs yet.
+
+        Invalid if the mail server will never take the address.
+        """
+        if kind is not ContactKind.EMAIL:
+            await self._phones.send(person_id, kind, address, code)
+            return
+        try:
+            message = self._mailer.message(address, _TITLE, message_id=self._clock.random_id())
+            message.set_content(_TEXT.format(code=code))
+            await self._mailer.hand_over(message, address)
+        except ValueError:
+            raise _refused() from None
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            if error.recipients[0].code >= _PERMANENT:
+                raise _refused() from None
+            raise Unavailable("the mail server takes no mail for the address now") from None
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            # Without its text, in which servers like to repeat the address.
+            raise Unavailable(f"mail server: {type(error).__name__}") from None
+
+
+def _refused() -> Invalid:
+    return Invalid("address_refused", "the mail server will not take mail for this address")
+
+
+_PERMANENT: Final = 500
+_TITLE: Final = "Your code / Dein Code"
+_TEXT: Final = """\
+{code} is your code. Enter it in Titan to show that this address is yours.
+If you did not ask for it, do nothing.
+
+{code} ist dein Code. Gib ihn bei Titan ein, um zu zeigen, dass dies deine Adresse ist.
+Wenn du nicht darum gebeten hast, tu nichts.
+"""

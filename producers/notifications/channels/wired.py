@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from domain.errors import Invalid
 from domain.notification import Channel
 from producers.notifications.channels.apns import ApnsCarrier, ApnsKey
-from producers.notifications.channels.email import EmailCarrier, SmtpServer
+from producers.notifications.channels.email import EmailCarrier
 from producers.notifications.channels.fcm import FcmCarrier, ServiceAccount
 from producers.notifications.channels.port import Carrier
 from runtime.clock import Clock
+from runtime.mail import smtp_server_of
 from runtime.settings import Settings
 
 
@@ -21,8 +22,8 @@ def carriers_of(settings: Settings, *, clock: Clock) -> Mapping[Channel, Carrier
     if settings.fcm_service_account_file is not None:
         account = ServiceAccount.read(settings.fcm_service_account_file)
         carriers[Channel.FCM] = FcmCarrier(account, url=settings.fcm_url, clock=clock)
-    if settings.smtp_host is not None:
-        carriers[Channel.EMAIL] = EmailCarrier(_smtp_server(settings), clock=clock)
+    if (server := smtp_server_of(settings)) is not None:
+        carriers[Channel.EMAIL] = EmailCarrier(server, clock=clock)
     return carriers
 
 
@@ -41,18 +42,4 @@ def _apns_key(settings: Settings) -> ApnsKey:
         ) from None
     return ApnsKey(
         private_key=private_key, key_id=key_id, team_id=team_id, topic=settings.apns_topic
-    )
-
-
-def _smtp_server(settings: Settings) -> SmtpServer:
-    if settings.smtp_host is None or settings.mail_from is None:
-        raise Invalid("incomplete_smtp", "TITAN_SMTP_HOST needs TITAN_MAIL_FROM")
-    password = settings.smtp_password
-    return SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        security=settings.smtp_security,
-        username=settings.smtp_username,
-        password=None if password is None else password.get_secret_value(),
-        sender=settings.mail_from,
     )

@@ -1,26 +1,21 @@
 """E-mails, against a mail server that speaks SMTP and refuses as mail servers do."""
 
 import asyncio
-import email
-import email.policy
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from producers.notifications.channels.email import EmailCarrier, SmtpServer
+from producers.notifications.channels.email import EmailCarrier
 from producers.notifications.channels.port import Fate, Gone, Later, Letter, Refused, Sent
 from producers.notifications.templates import Mail
 from runtime.carrier_settings import SmtpSecurity
-from tests.support.certificates import LOOPBACK, LocalTls
+from tests.support.certificates import LocalTls
+from tests.support.mail_server import Post, mail_server, message_of
 from tests.support.memory_stage import NOW, FixedClock
 
 MAIL = Mail("Du hast 10,00 € erhalten.", "<p>Du hast 10,00&nbsp;€ erhalten.</p>")
@@ -35,67 +30,6 @@ LETTER = Letter(
     html=MAIL.html,
     unsubscribe_url=URL,
 )
-
-
-@dataclass
-class Post:
-    """What the server takes in, and what it says to each step instead of yes."""
-
-    to_recipient: str | None = None
-    to_data: str | None = None
-    taken: list[Envelope] = field(default_factory=list)
-
-    async def handle_RCPT(  # noqa: N802 - the library's own name
-        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
-    ) -> str:
-        if self.to_recipient is not None:
-            return self.to_recipient
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
-        if self.to_data is not None:
-            return self.to_data
-        self.taken.append(envelope)
-        return "250 taken"
-
-
-def message_of(envelope: Envelope) -> EmailMessage:
-    """What was taken in, as a mail program reads it."""
-    assert isinstance(envelope.content, bytes)
-    found = email.message_from_bytes(envelope.content, policy=email.policy.default)
-    assert isinstance(found, EmailMessage)
-    return found
-
-
-@asynccontextmanager
-async def mail_server(
-    post: Post, *, tls: ssl.SSLContext | None = None, **options: Any
-) -> AsyncIterator[SmtpServer]:
-    """The server on a free port, without encryption unless the options say so."""
-    loop = asyncio.get_running_loop()
-    made: list[SMTP] = []
-
-    def make() -> SMTP:
-        made.append(SMTP(post, hostname=LOOPBACK, loop=loop, **options))
-        return made[-1]
-
-    server = await loop.create_server(make, LOOPBACK, 0, ssl=tls)
-    try:
-        yield SmtpServer(
-            host=LOOPBACK,
-            port=server.sockets[0].getsockname()[1],
-            security=SmtpSecurity.NONE,
-            username=None,
-            password=None,
-            sender="titan@titan.example",
-        )
-    finally:
-        server.close()
-        for each in made:
-            if isinstance(each.transport, asyncio.WriteTransport):
-                each.transport.abort()
-        await server.wait_closed()
 
 
 async def test_an_e_mail_has_both_forms_and_a_way_out(tmp_path: Path) -> None:
