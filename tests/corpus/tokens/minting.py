@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import asyncpg
+import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -113,6 +114,9 @@ class Mint:
 
 async def mint_of(titan: WholeTitan) -> Mint:
     """The mint of a Titan whose directory can be read."""
+    # The key is made when it is first asked for.
+    async with httpx.AsyncClient() as http:
+        (await http.get(f"{titan.url('auth')}/.well-known/jwks.json")).raise_for_status()
     connection = await asyncpg.connect(titan.endpoints["postgres_dsn"])
     row = await connection.fetchrow("SELECT kid, private_sealed FROM auth_signing_keys")
     await connection.close()

@@ -24,7 +24,11 @@ ROUTES = {
     "handles": "/handles/resolve?handle=alice",
     "auth": "/auth/sessions",
     "users": "/users/me",
+    "notifications": "/notifications/unread",
+    "webhooks": "/webhooks/endpoints",
+    "feed": "/events",
 }
+"""One of each edge that asks who calls: what comes in by a signature shows no token."""
 REFUSED: dict[str, Any] = {
     "type": "urn:titan:problem:invalid_token",
     "title": "Invalid token",
@@ -59,3 +63,7 @@ def shown(titan: WholeTitan, room: str, token: str) -> Answer:
         f"authorization: Bearer {token}",
     ]
     return exchange(titan.address(room), Sent("\r\n".join([*lines, "", ""]).encode("latin-1"), []))
+
+
+def test_no_edge_that_asks_for_a_token_is_left_out(titan: WholeTitan) -> None:
+    assert set(titan.rooms) - ROUTES.keys() == {"inbound"}
