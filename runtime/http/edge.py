@@ -223,10 +223,10 @@ def edge_app(
         app.add_route(path, _refuse_method, sorted(methods), include_in_schema=False)
     for router in every_router:
         app.include_router(router, dependencies=[Depends(guard)])
-
-    @app.get("/docs", include_in_schema=False)
-    async def get_docs() -> Response:
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return HTMLResponse(docs_html(app.openapi()), headers=headers)
-
+    app.add_api_route("/docs", _get_docs, include_in_schema=False)
     return app
+
+
+async def _get_docs(request: Request) -> Response:
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return HTMLResponse(docs_html(request.app.openapi()), headers=headers)
