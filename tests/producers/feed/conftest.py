@@ -27,13 +27,7 @@ def feed_settings(
     """Only what its stages read: creating all topics takes the broker many seconds."""
     prefix = f"{uuid4().hex[:8]}-{worker}-feed-"
     read = {topic.name: topic for group in GROUPS for topic in topic_map().of_group(group)}
-    topics = [
-        topic.model_copy(
-            update={"consumers": [each for each in topic.consumers if each.group in GROUPS]}
-        )
-        for topic in read.values()
-    ]
-    some = TopicMap(defaults=topic_map().defaults, topics=topics)
+    some = TopicMap(defaults=topic_map().defaults, topics=list(read.values()))
     asyncio.run(apply_topics(endpoints.kafka_bootstrap, some, prefix=prefix))
     return Settings(
         kafka_bootstrap=endpoints.kafka_bootstrap,

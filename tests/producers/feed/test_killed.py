@@ -23,6 +23,7 @@ ROUNDS = 5
 KILLED_ROUND = 1
 TWIN_ROUND = 3
 DEATHS_MIN = 3
+TIME_S_MAX = 170
 
 
 class Puller:
@@ -80,7 +81,13 @@ async def test_a_client_that_only_pulls_has_each_event_of_the_log_once_after_kil
     )
     published = 0
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=3)
-    async with client, edge.running(), stage.running(), AsyncExitStack() as later:
+    async with (
+        asyncio.timeout(TIME_S_MAX),
+        client,
+        edge.running(),
+        stage.running(),
+        AsyncExitStack() as later,
+    ):
         puller = Puller(client)
         while not puller.seen:
             if not published:

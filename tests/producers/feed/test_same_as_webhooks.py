@@ -1,5 +1,6 @@
 """A client that only pulls and one that is only called end with the same events, word for word."""
 
+import asyncio
 import json
 from random import Random
 from typing import Any
@@ -27,6 +28,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 ROUNDS = 4
+TIME_S_MAX = 170
 REFUSED_EACH = 9
 """One call in so many is answered 500 by the client, and comes again."""
 
@@ -98,7 +100,12 @@ async def test_who_only_pulls_and_who_is_only_called_end_with_the_same(
     worker = Victim(place.settings, {"TITAN_INSTANCE_ID": "one"}, "titan.worker", *stages)
     pool = Victim(place.settings, {}, "titan.pool", "webhook_delivery")
     expected: list[str] = []
-    async with open_sink(answer) as sink, worker.running(), pool.running():
+    async with (
+        asyncio.timeout(TIME_S_MAX),
+        open_sink(answer) as sink,
+        worker.running(),
+        pool.running(),
+    ):
         secret = await make_endpoint(place, alice.client_id, sink.url())
         pulling = Pulling(alice)
         for number in range(ROUNDS):
