@@ -61,9 +61,10 @@ class Expired(NamedTuple):
 
 
 async def append(connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
-    """Append in this order, in the caller's transaction: it holds the feeds until it commits."""
+    """Append one or more in this order; the caller's transaction holds their feeds to its end."""
     assert connection.is_in_transaction(), "a number must not be seen before its event"
-    await connection.execute(_APPEND, list(entries), now.date(), now, CHANNEL)
+    columns = zip(*entries, strict=True)
+    await connection.execute(_APPEND, *map(list, columns), now.date(), now, CHANNEL)
 
 
 async def keep_partitions(connection: Connection, today: date) -> None:
@@ -123,11 +124,11 @@ _APPEND: Final = """
         SELECT client_id, event_id, type, document, place,
                row_number() OVER (PARTITION BY client_id ORDER BY place) AS number,
                count(*) OVER (PARTITION BY client_id) AS events
-        FROM unnest($1::feed_event_row[]) WITH ORDINALITY
+        FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY
              AS said (client_id, event_id, type, document, place)
     ), moved AS (
         INSERT INTO feed_heads AS known (client_id, position, told_on, began_at)
-        SELECT DISTINCT client_id, events, $2::date, $3::timestamptz FROM asked ORDER BY client_id
+        SELECT DISTINCT client_id, events, $5::date, $6::timestamptz FROM asked ORDER BY client_id
         ON CONFLICT (client_id) DO UPDATE
         SET position = known.position + EXCLUDED.position,
             told_on = GREATEST(known.told_on, EXCLUDED.told_on)
@@ -138,7 +139,7 @@ _APPEND: Final = """
         FROM asked JOIN moved USING (client_id) ORDER BY client_id, number
         RETURNING 1
     )
-    SELECT count(*), pg_notify($4, '') FROM told
+    SELECT count(*), pg_notify($7, '') FROM told
 """
 _READ: Final = """
     SELECT head.position AS head, head.told_on AS head_told_on,

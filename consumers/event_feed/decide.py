@@ -53,37 +53,28 @@ def take_in(
     subjects: dict[UUID, Subject] = {}
     told: list[Told] = []
     for item in batch:
-        before = subjects.get(item.event.subject) or known[item.event.subject]
-        if item.envelope.event_id in before.taken:
-            continue
-        after, released = _released(_taken(before, item))
-        subjects[after.subject] = after
-        told += released
+        subject = item.event.subject
+        before = subjects.get(subject) or known[subject]
+        if item.envelope.event_id not in before.taken:
+            subjects[subject] = _taken(before, item, told)
     return list(subjects.values()), told
 
 
-def _taken(subject: Subject, item: Delivered[Any]) -> Subject:
+def _taken(before: Subject, item: Delivered[Any], told: list[Told]) -> Subject:
+    """The subject with one event more; what need not wait any longer is told."""
     public = public_event(item)
-    return subject._replace(
-        client_id=subject.client_id or getattr(item.event, "client_id", None),
-        taken=(*subject.taken, item.envelope.event_id),
-        waiting=subject.waiting if public is None else (*subject.waiting, public),
-    )
-
-
-def _released(subject: Subject) -> tuple[Subject, list[Told]]:
-    """The subject without what need not wait any longer, and that."""
-    told: list[Told] = []
-    while subject.client_id is not None:
-        due = next((event for event in subject.waiting if _may_pass(event, subject.passed)), None)
+    client_id = before.client_id or getattr(item.event, "client_id", None)
+    passed = before.passed
+    waiting = before.waiting if public is None else (*before.waiting, public)
+    while client_id is not None:
+        due = next((event for event in waiting if _may_pass(event, passed)), None)
         if due is None:
             break
-        told.append(Told(subject.client_id, due))
-        subject = subject._replace(
-            passed=(*subject.passed, due.type),
-            waiting=tuple(event for event in subject.waiting if event is not due),
-        )
-    return subject, told
+        told.append(Told(client_id, due))
+        passed = (*passed, due.type)
+        waiting = tuple([event for event in waiting if event is not due])
+    taken = (*before.taken, item.envelope.event_id)
+    return Subject(before.subject, client_id, taken, passed, waiting)
 
 
 def _may_pass(event: PublicEvent, passed: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ payment.* | handle.* | account.* | webhook.* -> (nothing)
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from consumers.event_feed.decide import begun_on, take_in
@@ -17,7 +18,5 @@ async def on_events(batch: Sequence[Delivered[Any]], unit: Unit, *, feed: Feed) 
 
     An event that was taken in before is known by its id; so repetition does no harm.
     """
-    async with feed.subjects(unit, begun_on(batch)) as known:
-        subjects, told = take_in(known, batch)
-        await feed.tell(unit, subjects, told)
+    await feed.change(unit, begun_on(batch), partial(take_in, batch=batch))
     return [None] * len(batch)

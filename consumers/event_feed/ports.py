@@ -1,7 +1,6 @@
 """What the feed's stage needs from outside."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 from uuid import UUID
@@ -9,19 +8,17 @@ from uuid import UUID
 from consumers.event_feed.decide import Subject, Told
 from runtime.unit import Unit
 
+Decide = Callable[[Mapping[UUID, Subject]], tuple[Sequence[Subject], Sequence[Told]]]
+"""Given what is known of the subjects: those that change, and what is appended, in this order."""
+
 
 class Feed(Protocol):
     """The owners' feeds, and what is known of each payment and request."""
 
-    def subjects(
-        self, unit: Unit, begun: Mapping[UUID, date]
-    ) -> AbstractAsyncContextManager[dict[UUID, Subject]]:
-        """What is known of these subjects; nobody else changes it before the block ends.
+    async def change(self, unit: Unit, begun: Mapping[UUID, date], decide: Decide) -> None:
+        """Change these subjects and append to the feeds, in one transaction.
 
-        The block is one transaction.
+        Nobody else changes the subjects between what `decide` was given and the commit; it is
+        asked again if somebody else has begun one of them meanwhile.
         """
-        ...
-
-    async def tell(self, unit: Unit, subjects: Sequence[Subject], told: Sequence[Told]) -> None:
-        """Within the block: keep these subjects, and append to the feeds in this order."""
         ...
