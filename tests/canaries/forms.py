@@ -1,7 +1,7 @@
 """Canaries: words about a person that occur nowhere else, and every form they may leak in."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from random import SystemRandom
 from urllib.parse import quote, quote_plus
@@ -23,6 +23,8 @@ class Canaries:
     description: str
     password: str
     street: str
+    device_token: str
+    hook_url: str
 
     @classmethod
     def drawn(cls) -> "Canaries":
@@ -37,6 +39,8 @@ class Canaries:
             description=f"For {_word()} & the canary",
             password=f"Pass {_word()} word",
             street=f"{_digits(4)} {_word()} Street",
+            device_token=f"{_word()}:{_word()}",
+            hook_url=f"https://hooks.example.com/{_word()}?for={_word()}",
         )
 
     def texts(self) -> dict[str, str]:
@@ -45,12 +49,17 @@ class Canaries:
 
     def needles(self) -> dict[bytes, str]:
         """Every form of every canary, and which one it tells of."""
-        found: dict[bytes, str] = {}
-        for kind, text in self.texts().items():
-            for spelling in _spellings(text):
-                for name, form in _forms(spelling):
-                    found.setdefault(form, f"{kind} {name}")
-        return found
+        return needles_of(self.texts())
+
+
+def needles_of(texts: Mapping[str, str]) -> dict[bytes, str]:
+    """Every form of every text, and which one it tells of, by the texts' names."""
+    found: dict[bytes, str] = {}
+    for kind, text in texts.items():
+        for spelling in _spellings(text):
+            for name, form in _forms(spelling):
+                found.setdefault(form, f"{kind} {name}")
+    return found
 
 
 def _spellings(text: str) -> set[str]:

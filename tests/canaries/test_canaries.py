@@ -17,7 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from tests.canaries.flows import Flows
-from tests.canaries.forms import Canaries
+from tests.canaries.forms import Canaries, needles_of
+from tests.canaries.mistakes import Mistakes
 from tests.canaries.places import hits, lay_out, metrics_pages, open_up
 from tests.support.asgi import Answer
 from tests.support.whole_titan import WholeTitan
@@ -33,13 +34,16 @@ async def test_nothing_personal_is_kept_or_told_in_clear(titan: WholeTitan, tmp_
         await flows.claim_and_pay()
         await flows.sign_in()
         await flows.be_known()
-        await flows.err()
+        await flows.be_payable()
+        await flows.be_told()
+        await Mistakes(flows).make()
         await flows.die()
 
     await lay_out(titan, tmp_path, answers=flows.refusals, metrics=metrics_pages(titan))
 
     assert len(flows.refusals) > REFUSALS_MIN
-    found = hits(flows.canaries.needles(), [titan.directory, tmp_path])
+    needles = flows.canaries.needles() | needles_of(flows.shown)
+    found = hits(needles, [titan.directory, tmp_path])
     assert not found, "\n".join(found)
 
 

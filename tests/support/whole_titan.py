@@ -3,8 +3,10 @@
 What a stranger may do to it is done through its doors; what it keeps is read from its directory.
 """
 
+import base64
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -24,6 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 READY: Final = "Ctrl-C stops everything"
 STOP_S_MAX: Final = 60.0
 COMMAND_S_MAX: Final = 60.0
+_SECRETS: Final = "inbound-secrets"
 
 
 class WholeTitan:
@@ -33,6 +36,8 @@ class WholeTitan:
         self.directory = directory
         self.output_path = directory / "up.out"
         """What the command printed."""
+        self.inbound_secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        """What the provider `standard` signs its webhooks with."""
         self._ports = {room: free_port() for room in EDGES}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -64,6 +69,7 @@ class WholeTitan:
             **os.environ,
             **ports,
             "TITAN_DATA_DIRECTORY": str(self.directory),
+            "TITAN_INBOUND_SECRETS": str(self.directory / _SECRETS),
             # What is never told in clear is not told by the most talkative log either.
             "TITAN_LOG_LEVEL": "DEBUG",
             # It is not the cost of bcrypt that is tested here.
@@ -86,6 +92,9 @@ class WholeTitan:
 
     def start(self) -> None:
         """Start it; returns once the sample people have their money."""
+        folder = self.directory / _SECRETS
+        folder.mkdir()
+        (folder / "standard").write_text(self.inbound_secret)
         with self.output_path.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "titan", "up", "--demo", "--processes", "2", "--json"],

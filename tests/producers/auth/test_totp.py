@@ -91,6 +91,8 @@ async def test_a_device_is_removed_by_password_and_code(
     later["by"] = STEP * 2
     removed = await person.auth.post("/auth/totp/remove", password=PASSWORD, totp_code=code(secret))
     assert removed.status == 204
+    told = [name for name, _ in await events_of(auth, person.user_id, until="totp.removed.v1")]
+    assert "totp.enrolled.v1" in told
     assert (await auth.login(person.email)).status == 200
     none = await person.auth.post("/auth/totp/remove", password=PASSWORD, totp_code=code(secret))
     assert (none.status, none.code) == (409, "totp_not_enrolled")
