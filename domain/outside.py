@@ -6,6 +6,7 @@ do so, and no name that resolves to one. Pure: names are resolved by runtime/out
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -41,6 +42,11 @@ _REFUSED: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
     )
 )
 _GLOBAL_V6: Final = ip_network("2000::/3")
+_LOOPBACK: Final = ip_network("127.0.0.0/8")
+_LOOPBACK_V6: Final = IPv6Address("::1")
+
+_REMEMBERED: Final = 4_096
+"""URLs and hosts whose parts are remembered: the same few are called over and over."""
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
@@ -77,6 +83,7 @@ class Target:
         return _literal(self.host)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def target_of(url: str, *, loopback: bool = False) -> Target:
     """The parts of a URL; Invalid `url_refused` unless the outside may be called by it.
 
@@ -119,7 +126,7 @@ def is_this_machine(host: str) -> bool:
 
 def is_loopback(address: Address) -> bool:
     """Whether an address is this machine's own, in no disguise."""
-    return address in ip_network("127.0.0.0/8") or address == IPv6Address("::1")
+    return address == _LOOPBACK_V6 if address.version == 6 else address in _LOOPBACK  # noqa: PLR2004 - the version
 
 
 def is_outside(address: Address) -> bool:
@@ -157,6 +164,7 @@ def _is_own_name(host: str) -> bool:
     return len(labels) < _LABELS_MIN or labels[-1] in _OWN_NAMES
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _literal(host: str) -> Address | None:
     try:
         # It takes four decimal numbers without leading zeros, or IPv6, and nothing else.

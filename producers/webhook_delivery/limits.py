@@ -57,4 +57,4 @@ STRAY_DAYS: Final = 1
 """An event whose owner does not become known for so long has none."""
 
 SIGNERS_MAX: Final = 10_000
-"""Opened secrets that one process remembers."""
+"""Opened secrets that one process remembers, and as many opened URLs."""

@@ -38,12 +38,13 @@ class Sender:
         self._vault = vault
         self._clock = clock
         self._signers: OrderedDict[str, Signer] = OrderedDict()
+        self._urls: OrderedDict[str, str] = OrderedDict()
 
     async def attempt(self, claim: Claim) -> Finished:
         """Send a delivery once. Raises nothing that the endpoint could cause."""
         started_at, began_s = self._clock.now(), self._clock.monotonic_s()
         body = claim.body.encode()
-        url = self._vault.open(claim.url_sealed, f"{URL_PURPOSE}:{claim.endpoint_id}")
+        url = self._url(claim)
         signers = [self._signer(claim, sealed) for sealed in claim.secrets]
         if not signers:
             raise Defect(f"endpoint {claim.endpoint_id} has no secret: nothing is sent unsigned")
@@ -73,6 +74,15 @@ class Sender:
             if len(self._signers) > limits.SIGNERS_MAX:
                 self._signers.popitem(last=False)
         return signer
+
+    def _url(self, claim: Claim) -> str:
+        url = self._urls.get(claim.url_sealed)
+        if url is None:
+            url = self._vault.open(claim.url_sealed, f"{URL_PURPOSE}:{claim.endpoint_id}")
+            self._urls[claim.url_sealed] = url
+            if len(self._urls) > limits.SIGNERS_MAX:
+                self._urls.popitem(last=False)
+        return url
 
     def _kept(self, claim: Claim, body: bytes) -> str | None:
         text = body[: limits.REPLY_KEPT_BYTES].decode(errors="replace")

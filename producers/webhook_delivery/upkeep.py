@@ -16,11 +16,16 @@ from runtime.database import Connection
 
 _SET_ASIDE: Final = """
     WITH waiting AS (
-        SELECT delivery.delivery_id
-        FROM webhook_endpoints AS endpoint JOIN webhook_deliveries AS delivery USING (endpoint_id)
-        WHERE endpoint.disabled_at IS NOT NULL AND delivery.state IN ('waiting', 'pending')
-        ORDER BY delivery.delivery_id LIMIT $2
-        FOR NO KEY UPDATE OF delivery SKIP LOCKED
+        SELECT unfinished.delivery_id
+        -- Endpoint by endpoint: what waits for those that are enabled may be very much.
+        FROM webhook_endpoints AS endpoint CROSS JOIN LATERAL (
+            SELECT delivery_id FROM webhook_deliveries AS delivery
+            WHERE delivery.endpoint_id = endpoint.endpoint_id
+              AND delivery.state IN ('waiting', 'pending')
+            LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+        ) AS unfinished
+        WHERE endpoint.disabled_at IS NOT NULL
+        LIMIT $2
     )
     UPDATE webhook_deliveries AS delivery
     SET state = 'dead', finished_at = $1, last_outcome = 'endpoint_disabled'
