@@ -30,6 +30,8 @@ class Read(NamedTuple):
     facts: tuple[Fact, ...]
     handle: tuple[bytes, int] | None
     """Of a change in the directory: the handle's digest and its version."""
+    client: str | None
+    """Who asked for it, if it says so."""
 
 
 class TopicReader:
@@ -87,6 +89,7 @@ class TopicReader:
                 said,
                 facts,
                 handle,
+                body.get("client_id"),
             )
         except MALFORMED:
             return None

@@ -25,6 +25,9 @@ class Check(StrEnum):
     PROJECTED = "projected"
     DIRECTORY = "directory"
     LETTERS = "letters"
+    WEBHOOKS = "webhooks"
+    DELIVERIES = "deliveries"
+    NOTICES = "notices"
 
 
 TITLES: Final = {
@@ -42,6 +45,9 @@ TITLES: Final = {
     Check.PROJECTED: "the payments table says what the events say",
     Check.DIRECTORY: "accounts and handles are what the events say",
     Check.LETTERS: "dead letters hold nothing that is good",
+    Check.WEBHOOKS: "each event has one delivery to each endpoint that is owed it",
+    Check.DELIVERIES: "deliveries ended with their attempts, or are not late",
+    Check.NOTICES: "notifications are what the events come to, each once",
 }
 
 LOOKED_AT: Final = {
@@ -59,6 +65,9 @@ LOOKED_AT: Final = {
     Check.PROJECTED: "rows",
     Check.DIRECTORY: "rows",
     Check.LETTERS: "letters",
+    Check.WEBHOOKS: "deliveries",
+    Check.DELIVERIES: "deliveries",
+    Check.NOTICES: "notifications",
 }
 """What each check counts."""
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from proof.body import ZERO_ID, digest_of, name_of
 from proof.findings import Check, Findings
+from proof.notices import Notices
 from proof.relations import (
     ASIDE,
     DEMANDED,
@@ -26,6 +27,7 @@ from proof.relations import (
 )
 from proof.route import PAYMENTS
 from proof.scope import Scope
+from proof.telling import Telling
 
 _REQUESTED, _RESOLVED, _SCREENED, _POSTED, _REFUSED, _CONFLICTED = range(len(PAYMENTS))
 _NAMES: Final = [topic.split(".")[1] for topic in PAYMENTS]
@@ -46,10 +48,20 @@ Kinds = list[Events]
 class PaymentJoin:
     """Joins all parts; remembers which payments have not ended."""
 
-    def __init__(self, scope: Scope, relations: Relations, findings: Findings) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        relations: Relations,
+        findings: Findings,
+        *,
+        telling: Telling,
+        notices: Notices,
+    ) -> None:
         self._scope = scope
         self._relations = relations
         self._findings = findings
+        self._telling = telling
+        self._notices = notices
         self.open: list[bytes] = []
         self.unprojected: list[bytes] = []
         """Payments without a row among those read, which has to be looked up."""
@@ -63,6 +75,7 @@ class PaymentJoin:
             by_payment[fact.payment_id].append(fact)
         rows = payment_rows(self._relations.rows, part)
         self._findings.looked(Check.PROJECTED, len(rows))
+        self._telling.begin(part)
         for payment_id, events in by_payment.items():
             row = rows.pop(payment_id, None)
             kinds = _by_kind(events)
@@ -71,6 +84,9 @@ class PaymentJoin:
                 # What one group has set aside, the projection's may have taken.
                 kinds = _by_kind(events, aside_too=True)
             self._project(payment_id, kinds, row)
+            self._telling.payment(payment_id, events)
+            self._notices.payment(events)
+        self._telling.requests()
         for payment_id, row in rows.items():
             self._project(payment_id, _by_kind([]), row)
 

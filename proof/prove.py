@@ -8,26 +8,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.errors import Invalid
 from proof import queries
 from proof.chains import ChainJoin
 from proof.database import reading_connection
 from proof.directory import join_facts
 from proof.findings import Check, Findings
 from proof.letters import LetterBox
-from proof.limits import SKEW_S
 from proof.log import LogReader
 from proof.lookup import Lookup
 from proof.money import MoneyJoin, follow_balances
+from proof.notices import Notices
 from proof.payments import PaymentJoin
+from proof.reach import begin_of, resume_of
 from proof.relations import Relations
-from proof.route import CHANGES, PAYMENTS, Route
-from proof.scope import US, Scope, Since, Vector, Vectors
+from proof.route import CHANGES, Route
+from proof.scope import US, Scope, Since, Vector
 from proof.spill import PARTS, Spill
 from proof.story import Story, story_of
 from proof.sums import add_up
 from proof.tables import TableReader, copy_rows
 from proof.take import Taker
+from proof.telling import Telling
 from proof.vectors import Broker, Offsets
 from runtime.clock import Clock
 from runtime.database import Connection
@@ -109,26 +110,31 @@ class _Prover:
             async with self._phase("offsets"):
                 vectors = await self._broker.vectors()
                 scope = Scope(vectors, age_us=int(age_s * US), since=since)
-                begin = await self._begin(vectors, since)
+                begin = await begin_of(self._broker, vectors, since, self._findings)
+            parts = self._route, scope, self._relations, self._findings
+            telling, notices = Telling(*parts), Notices(*parts)
             async with self._phase("tables"):
-                await self._read_tables(connection, scope)
+                await self._read_tables(connection, scope, telling, notices)
             async with self._phase("dead letters"):
                 await self._read_letters()
             async with self._phase("log"):
-                taker = Taker(
-                    self._route, scope, self._relations, self._findings, self._box.positions
-                )
+                taker = Taker(*parts, self._box.positions, telling)
                 read_to = await self._read_log(scope, taker, begin)
-            payments = PaymentJoin(scope, self._relations, self._findings)
+            payments = PaymentJoin(
+                scope, self._relations, self._findings, telling=telling, notices=notices
+            )
             async with self._phase("joins"):
                 await self._join(connection, scope, taker, payments)
+                self._each("joining deliveries", telling.join)
+                self._each("joining notifications", notices.join)
+                notices.tell_nameless()
             async with self._phase("story"):
                 story = await self._story(connection, payments)
         return Proof(
             self._findings,
             scope,
             read_to,
-            self._resume(scope, payments),
+            resume_of(scope, payments),
             payments.open,
             dict(self._box.by_code),
             self._credited,
@@ -138,46 +144,17 @@ class _Prover:
             story,
         )
 
-    async def _begin(self, vectors: Vectors, since: Since | None) -> Vector:
-        """Where to begin reading; the offsets of the groups are checked on the way."""
-        for group, topics in vectors.committed.items():
-            for topic, offsets in topics.items():
-                for partition, offset in enumerate(offsets):
-                    if offset > vectors.proven[topic][partition]:
-                        self._findings.fault(
-                            Check.OFFSETS,
-                            f"{group} has committed {offset} of {topic}/{partition}, which ends "
-                            f"at {vectors.proven[topic][partition]}",
-                        )
-        if since is None:
-            return vectors.first
-        early_ms = (since.snapshot_us - int(2 * SKEW_S * US)) // 1_000
-        early = await self._broker.offsets_at(early_ms)
-        begin: dict[str, list[int]] = {}
-        for topic, firsts in vectors.first.items():
-            if topic not in PAYMENTS:
-                begin[topic] = list(firsts)
-                continue
-            resume, ends = since.resume.get(topic, []), vectors.proven[topic]
-            if len(resume) != len(firsts) or any(
-                proven > end for proven, end in zip(since.proven[topic], ends, strict=True)
-            ):
-                raise Invalid("report_of_another_log", "the report is of another log than this")
-            if any(offset < first for offset, first in zip(resume, firsts, strict=True)):
-                raise Invalid("report_too_old", "the log no longer holds what the report left open")
-            begin[topic] = [
-                max(min(pair), first)
-                for *pair, first in zip(resume, early[topic], firsts, strict=True)
-            ]
-        return begin
-
-    async def _read_tables(self, connection: Connection, scope: Scope) -> None:
+    async def _read_tables(
+        self, connection: Connection, scope: Scope, telling: Telling, notices: Notices
+    ) -> None:
         """All tables as of one moment."""
         await connection.execute(queries.BEGIN)
         now_s: float = await connection.fetchval(queries.NOW)
         scope.snapshot_us = int(now_s * US)
         scope.horizons_us = await self._horizons(scope)
         self._credited = await add_up(connection, self._findings)
+        await telling.read(connection)
+        await notices.read(connection)
         done = 0
 
         def count(rows: int) -> None:
@@ -185,7 +162,7 @@ class _Prover:
             done += rows
             self._progress("reading the tables", done, None)
 
-        for copied in TableReader(self._route, scope, self._relations).all():
+        for copied in TableReader(self._route, scope, self._relations, notices).all():
             await copy_rows(connection, copied, count)
         await connection.execute("COMMIT")
 
@@ -260,22 +237,6 @@ class _Prover:
         for part in range(PARTS):
             join(part)
             self._progress(step, part + 1, PARTS)
-
-    def _resume(self, scope: Scope, payments: PaymentJoin) -> dict[str, list[int]]:
-        """From where a later proof must read, so that it sees all of what is unfinished."""
-        resume = {topic: list(offsets) for topic, offsets in scope.vectors.proven.items()}
-        for topics in scope.vectors.committed.values():
-            for topic, offsets in topics.items():
-                resume[topic] = [
-                    min(one, max(other, first))
-                    for one, other, first in zip(
-                        resume[topic], offsets, scope.vectors.first[topic], strict=True
-                    )
-                ]
-        for (kind, partition), offset in payments.resume.items():
-            topic = PAYMENTS[kind]
-            resume[topic][partition] = min(resume[topic][partition], offset)
-        return resume
 
     async def _story(self, connection: Connection, payments: PaymentJoin) -> Story | None:
         fault = self._findings.first

@@ -19,6 +19,10 @@ ASIDE: Final = 4
 """Some group set it aside: it is no event."""
 FRESH: Final = 8
 """Not covered by the proof that this one continues."""
+PLANNED: Final = 16
+"""Who plans webhooks has committed past it."""
+NOTICED: Final = 32
+"""Who plans notifications has committed past it."""
 
 HANDLED: Final = 1
 """Of an event: its step must have it in the inbox."""
@@ -40,6 +44,8 @@ _payment = struct.Struct(">16sBBHQ16sqqqq16s16s3s16s16s")
 _row = struct.Struct(">16sqqqqqqqq16s16s16s16s16s")
 _long = struct.Struct(">q")
 _place = struct.Struct(">16sBHQ")
+_told = struct.Struct(">16s16sBBiq")
+_tally = struct.Struct(">16sBBqq")
 
 
 class PaymentFact(NamedTuple):
@@ -81,6 +87,30 @@ class PaymentRow(NamedTuple):
     reason: bytes
 
 
+class ToldFact(NamedTuple):
+    """A public event of a client that has an endpoint; of a payment only whose it is.
+
+    `client` is the client's number among those that have one, or less than 0 where it says none.
+    """
+
+    subject: bytes
+    event_id: bytes
+    topic: int
+    flags: int
+    client: int
+    time_us: int
+
+
+class Tally(NamedTuple):
+    """Notifications about an account on one subject: in rows (IN_TABLE), or as events come to."""
+
+    account: bytes
+    subject: int
+    flags: int
+    at_us: int
+    number: int
+
+
 @dataclass
 class Relations:
     """All of them, in one file; each attribute's comment gives the columns."""
@@ -99,12 +129,19 @@ class Relations:
     want: Relation  # account, sequence, balance
     facts: Relation  # digest, subject, flags
     versions: Relation  # handle, version, flags
+    told: Relation  # ToldFact
+    owed: Relation  # event, delivery, endpoint, flags
+    deliveries: Relation  # event, delivery, endpoint, is a test, created
+    strays: Relation  # event, since when
+    notices: Relation  # event, account, subject, planned
+    tallies: Relation  # Tally
 
     @classmethod
     def on(cls, spill: Spill) -> "Relations":
         """Empty ones."""
         widths = (50, 67, 58, _payment.size, _row.size, 27, 60, 51, 27, 40, 32, 32, 33, 25)
-        return cls(*(Relation(spill, width) for width in widths))
+        telling = (_told.size, 49, 57, 24, 41, _tally.size)
+        return cls(*(Relation(spill, width) for width in (*widths, *telling)))
 
     def add_event(
         self, event: bytes, step: int, subject: bytes, idempotency: bytes, flags: int
@@ -195,6 +232,33 @@ class Relations:
         row = b"%b%b%b" % (account, _long.pack(sequence), _long.pack(balance_minor))
         relation.add_to((account[15] + sequence) % PARTS, row)
 
+    def add_told(self, *fields: object) -> None:
+        """The columns of `ToldFact`."""
+        self.told.add(_told.pack(*fields))
+
+    def add_owed(self, event: bytes, delivery: bytes, endpoint: bytes, flags: int) -> None:
+        """A delivery that there may be, or must."""
+        self.owed.add(b"%b%b%b%c" % (event, delivery, endpoint, flags))
+
+    def add_delivery(
+        self, event: bytes, delivery: bytes, endpoint: bytes, is_test: int, created_us: int
+    ) -> None:
+        """A delivery that there is."""
+        created = _long.pack(created_us)
+        self.deliveries.add(b"%b%b%b%c%b" % (event, delivery, endpoint, is_test, created))
+
+    def add_stray(self, event: bytes, strayed_us: int) -> None:
+        """An event that is kept because nobody knew whose it is."""
+        self.strays.add(event + _long.pack(strayed_us))
+
+    def add_notice(self, event: bytes, account: bytes, subject: int, planned_us: int) -> None:
+        """A notification of one event."""
+        self.notices.add(b"%b%b%c%b" % (event, account, subject, _long.pack(planned_us)))
+
+    def add_tally(self, *fields: object) -> None:
+        """The columns of `Tally`."""
+        self.tallies.add(_tally.pack(*fields))
+
     def add_fact(self, digest: bytes, subject: bytes, flags: int) -> None:
         """Something that log and table must both say."""
         self.facts.add(b"%b%b%c" % (digest, subject, flags))
@@ -215,6 +279,16 @@ def payment_rows(relation: Relation, part: int) -> dict[bytes, PaymentRow]:
         fields[0]: PaymentRow(fields[0], fields[1], fields[2:8], fields[8], *fields[9:])
         for fields in _row.iter_unpack(relation.part(part))
     }
+
+
+def told_facts(relation: Relation, part: int) -> Iterable[ToldFact]:
+    """The told events of a part's subjects."""
+    return map(ToldFact._make, _told.iter_unpack(relation.part(part)))
+
+
+def tallies_of(relation: Relation, part: int) -> Iterable[Tally]:
+    """The tallies of a part's accounts."""
+    return map(Tally._make, _tally.iter_unpack(relation.part(part)))
 
 
 def long_at(row: bytes, place: int) -> int:

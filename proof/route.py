@@ -38,12 +38,23 @@ CHANGES: Final = {
 }
 """What each of these topics says of a handle, as the directory's table has it."""
 
+PUBLIC: Final = frozenset(
+    {
+        *(REQUESTED, POSTED, REFUSED, CONFLICTED, OPENED, NOT_OPENED, *CHANGES),
+        *("account.frozen.v1", "account.unfrozen.v1", "webhook.endpoint-disabled.v1"),
+    }
+)
+"""What customers are told of, by webhooks and by the feed."""
+
 STAGE_SOURCE: Final = "titan/consumers/"
 NO_STEP: Final = 0xFF
 """The number of a step that there is not."""
 
 NOTIFICATIONS: Final = "notifications"
 """The step that puts nothing on a topic: what it decides is who is told, and stands in rows."""
+
+WEBHOOKS: Final = "webhooks"
+"""The group of those that look on which plans webhooks."""
 
 PROJECTION: Final = "payment-projection"
 """The group of those that look on which makes the payments table."""

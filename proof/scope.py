@@ -25,6 +25,8 @@ from proof.limits import RETENTION_SLACK_S, SKEW_S
 from proof.relations import NEVER_US
 
 US: Final = 1_000_000
+PG_EPOCH_US: Final = 946_684_800 * US
+"""PostgreSQL counts microseconds since 2000."""
 
 Vector = Mapping[str, Sequence[int]]
 """Offsets by topic (without a deployment's prefix) and partition."""

@@ -10,7 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from domain.errors import Defect
 from proof import queries
+from proof import queries_telling as telling
 from proof.limits import COPY_S_MAX
+from proof.notices import Notices
 from proof.relations import (
     DEMANDED,
     IN_TABLE,
@@ -20,7 +22,7 @@ from proof.relations import (
     Relations,
 )
 from proof.route import CHANGES, NO_STEP, OPENED, Route
-from proof.scope import US, Scope
+from proof.scope import PG_EPOCH_US, US, Scope
 from runtime.database import Connection
 
 Rows = Iterator[tuple[Any, ...]]
@@ -28,8 +30,6 @@ Progress = Callable[[int], None]
 
 _SIGNATURE_BYTES: Final = 19
 _TRAILER: Final = b"\xff\xff"
-_PG_EPOCH_US: Final = 946_684_800 * US
-"""PostgreSQL counts microseconds since 2000."""
 _FIRST_NUMBER: Final = 1
 """PostgreSQL counts the places of an array from here."""
 
@@ -76,7 +76,8 @@ async def copy_rows(connection: Connection, copied: Copied, progress: Progress) 
 class TableReader:
     """Everything that is copied for a proof."""
 
-    def __init__(self, route: Route, scope: Scope, relations: Relations) -> None:
+    def __init__(self, route: Route, scope: Scope, relations: Relations, notices: Notices) -> None:
+        self._notices = notices
         self._route = route
         self._scope = scope
         self._relations = relations
@@ -107,8 +108,24 @@ class TableReader:
             Copied(queries.LEDGER_ACCOUNTS, (), "16s 16s q", self._take_opened),
             Copied(queries.CHANGES, (), "16s 16s q", self._take_changes),
             Copied(queries.HANDLES, (), "16s 16s q q", self._take_handles),
+            *self._telling(),
             self._inbox(),
         ]
+
+    def _telling(self) -> list[Copied]:
+        """Webhooks; and notifications, unless another proof is continued."""
+        told = [
+            Copied(telling.DELIVERIES, self._since, "16s 16s 16s q h", self._take_deliveries),
+            Copied(telling.STRAYS, (), "16s q", self._take_strays),
+        ]
+        if self._scope.since is None:
+            subjects = (*self._since, list(telling.PAYMENT_SUBJECTS))
+            layout = "16s 16s 16s 48s h h q q"
+            told += [
+                Copied(telling.HOLDERS, (), "16s h", self._notices.take_holders),
+                Copied(telling.NOTICES, subjects, layout, self._notices.take_rows),
+            ]
+        return told
 
     def _inbox(self) -> Copied:
         """What every step has decided; of steps that see no payments, all of it."""
@@ -130,7 +147,7 @@ class TableReader:
             # No place in the array: a step or topic of a release that this one does not know.
             known_step = step - _FIRST_NUMBER if step > 0 else NO_STEP
             known_topic = NO_TOPIC if topic == 0 else (topic - _FIRST_NUMBER) & NO_STEP
-            add(event, known_step, known_topic, digest, idempotency, decided + _PG_EPOCH_US)
+            add(event, known_step, known_topic, digest, idempotency, decided + PG_EPOCH_US)
 
     def _take_accounts(self, rows: Rows) -> None:
         """The balance after the last entry, and before the first (`anchor` 0 is before any)."""
@@ -167,7 +184,7 @@ class TableReader:
 
     def _take_postings(self, rows: Rows) -> None:
         for posting, currency, posted in rows:
-            self._relations.add_posting(posting, currency, posted + _PG_EPOCH_US)
+            self._relations.add_posting(posting, currency, posted + PG_EPOCH_US)
 
     def _take_pointers(self, rows: Rows) -> None:
         for posting, account, sequence in rows:
@@ -178,17 +195,25 @@ class TableReader:
         for fields in rows:
             self._relations.add_row(payment_row(fields))
 
+    def _take_deliveries(self, rows: Rows) -> None:
+        for event, delivery, endpoint, created, is_test in rows:
+            self._relations.add_delivery(event, delivery, endpoint, is_test, created + PG_EPOCH_US)
+
+    def _take_strays(self, rows: Rows) -> None:
+        for event, strayed in rows:
+            self._relations.add_stray(event, strayed + PG_EPOCH_US)
+
     def _take_opened(self, rows: Rows) -> None:
         for digest, account, opened in rows:
-            self._take_fact(digest, account, [OPENED], opened + _PG_EPOCH_US)
+            self._take_fact(digest, account, [OPENED], opened + PG_EPOCH_US)
 
     def _take_changes(self, rows: Rows) -> None:
         for digest, request, requested in rows:
-            self._take_fact(digest, request, list(CHANGES), requested + _PG_EPOCH_US)
+            self._take_fact(digest, request, list(CHANGES), requested + PG_EPOCH_US)
 
     def _take_handles(self, rows: Rows) -> None:
         for digest, handle, version, requested in rows:
-            self._take_fact(digest, handle, list(CHANGES), requested + _PG_EPOCH_US)
+            self._take_fact(digest, handle, list(CHANGES), requested + PG_EPOCH_US)
             self._relations.add_version(handle, version, IN_TABLE)
 
     def _take_fact(self, digest: bytes, subject: bytes, topics: list[str], at_us: int) -> None:
@@ -201,5 +226,5 @@ PAYMENT_LAYOUT: Final = "16s q q q q q q q h 16s 16s 16s 16s 16s"
 
 def payment_row(fields: tuple[Any, ...]) -> PaymentRow:
     """A row of the payments table as `queries.PAYMENTS` has it."""
-    accepted, *times = (NEVER_US if at == NEVER_US else at + _PG_EPOCH_US for at in fields[1:8])
+    accepted, *times = (NEVER_US if at == NEVER_US else at + PG_EPOCH_US for at in fields[1:8])
     return PaymentRow(fields[0], accepted, tuple(times), *fields[8:])

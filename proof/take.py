@@ -18,15 +18,19 @@ from proof.relations import (
     IN_LOG,
     INBOX_HELD,
     NO_DECISION,
+    NOTICED,
+    PLANNED,
     PROJECTED,
     SETTLED,
     Relations,
 )
-from proof.route import CONFLICTED, NO_STEP, PAYMENTS, PROJECTION, Route
+from proof.route import CONFLICTED, NO_STEP, NOTIFICATIONS, PAYMENTS, PROJECTION, WEBHOOKS, Route
 from proof.scope import US, Scope
+from proof.telling import Telling
 from runtime.limits import CHAIN_AGE_DAYS_MAX
 
 _DAY_US: Final = 86_400 * US
+_LOOKED_ON: Final = {PROJECTION: PROJECTED, WEBHOOKS: PLANNED}
 
 Letters = set[tuple[int, int, int, str]]
 """Topic (by number), partition, offset of what was set aside, and the group that did it."""
@@ -53,7 +57,9 @@ class Taker:
         relations: Relations,
         findings: Findings,
         letters: Letters,
+        telling: Telling,
     ) -> None:
+        self._telling = telling
         self._route = route
         self._scope = scope
         self._relations = relations
@@ -124,10 +130,13 @@ class Taker:
         settled = offset < bounds.settled and not aside
         fresh = offset >= bounds.fresh
         inbox_held = read.started_us >= self._inbox_from_us
+        flags = (SETTLED if settled else 0) | (FRESH if fresh else 0) | (ASIDE if aside else 0)
         for step, group, begin, end in bounds.steps:
             must = begin <= offset < end and inbox_held
             if aside and (topic, partition, offset, group) in self._letters:
                 must = False
+            if must and group == NOTIFICATIONS:
+                flags |= NOTICED
             self._relations.add_event(
                 event_id, step, subject, read.idempotency_id, HANDLED if must else 0
             )
@@ -139,16 +148,17 @@ class Taker:
                 f"{self._route.topic_names[topic]}/{partition}/{offset} names no cause",
                 subject=subject,
             )
+        for group, begin, end in bounds.projections:
+            if begin <= offset < end and not (
+                aside and (topic, partition, offset, group) in self._letters
+            ):
+                flags |= _LOOKED_ON.get(group, 0)
+        self._telling.take(topic, flags, read)
         kind = self._kind_of[topic]
         if kind is None:
             self._relations.add_place(subject, topic, partition, offset)
             self._take_facts(read, settled=settled and fresh)
             return
-        flags = (SETTLED if settled else 0) | (FRESH if fresh else 0) | (ASIDE if aside else 0)
-        for group, begin, end in bounds.projections:
-            if group == PROJECTION and begin <= offset < end:
-                aside_there = aside and (topic, partition, offset, group) in self._letters
-                flags |= 0 if aside_there else PROJECTED
         self._relations.add_payment(
             subject,
             kind,

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from runtime.topic_admin import apply_topics
-from runtime.topics import topic_map
+from runtime.topics import TopicMap
 from tests.conftest import RUN
-from tests.proof.world import World, close_world, open_world, settle
+from tests.proof.world import World, close_world, open_world, settle, small_map
 from tests.support.databases import create_migrated_database, with_database
 from titan.servers import Endpoints
 
@@ -20,9 +20,15 @@ NewWorld = Callable[[], Awaitable[World]]
 CopyOf = Callable[[World], Awaitable[str]]
 
 
+@pytest.fixture(scope="module")
+def topics() -> TopicMap:
+    """The map of the module's worlds."""
+    return small_map()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def new_world(
-    endpoints: Endpoints, worker: str, pytestconfig: pytest.Config
+    endpoints: Endpoints, worker: str, topics: TopicMap, pytestconfig: pytest.Config
 ) -> AsyncIterator[NewWorld]:
     """Makes worlds in which nothing has happened yet."""
     run = pytestconfig.stash[RUN].name
@@ -32,8 +38,8 @@ async def new_world(
         name = f"{run}_proof_{worker}_{next(NUMBERS)}"
         prefix = f"{name.replace('_', '-')}-"
         dsn = await create_migrated_database(endpoints.postgres_dsn, run=run, name=name)
-        await apply_topics(endpoints.kafka_bootstrap, topic_map(), prefix=prefix)
-        worlds.append(await open_world(endpoints.kafka_bootstrap, dsn, prefix))
+        await apply_topics(endpoints.kafka_bootstrap, topics, prefix=prefix)
+        worlds.append(await open_world(endpoints.kafka_bootstrap, dsn, prefix, topics))
         return worlds[-1]
 
     yield make

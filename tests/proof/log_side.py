@@ -16,7 +16,7 @@ from runtime.clock import SystemClock
 from runtime.dead_letter import DeadLetter, dead_letter_message
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
-from runtime.topics import topic_map
+from runtime.topics import TopicMap, topic_map
 from schemas.event import Event
 from schemas.wire import encode, first_envelope
 
@@ -36,6 +36,7 @@ class LogSide:
     reader: AIOKafkaConsumer
     clock: SystemClock = field(default_factory=SystemClock)
     positions: dict[tuple[str, TopicPartition], int] = field(default_factory=dict)
+    topics: TopicMap = field(default_factory=topic_map)
 
     @property
     def bootstrap(self) -> str:
@@ -103,7 +104,7 @@ class LogSide:
         """What a group has not been given yet, up to the present end."""
         places = [
             TopicPartition(self.on(topic.name), number)
-            for topic in topic_map().of_group(group)
+            for topic in self.topics.of_group(group)
             for number in range(topic.partitions)
         ]
         ends = await self.reader.end_offsets(places)
@@ -142,7 +143,7 @@ class LogSide:
         """Every record of a topic."""
         places = [
             TopicPartition(self.on(topic), number)
-            for number in range(topic_map()[topic].partitions)
+            for number in range(self.topics[topic].partitions)
         ]
         ends = await self.reader.end_offsets(places)
         self.reader.assign(places)
@@ -157,7 +158,7 @@ class LogSide:
         """Set a record aside, as the group's stage would if it could not understand it."""
         letter = dead_letter_message(
             DeadLetter(record, Invalid("invalid_event", "does not fit")),
-            topic=topic_map()[topic].dead_letter(group),
+            topic=self.topics[topic].dead_letter(group),
             group=group,
             original_topic=topic,
             now=self.clock.now(),
@@ -168,7 +169,7 @@ class LogSide:
         """Delete every record there is, as the broker does with old ones."""
         places = [
             TopicPartition(self.on(topic.name), number)
-            for topic in topic_map().topics
+            for topic in self.topics.topics
             for number in range(topic.partitions)
         ]
         ends = await self.reader.end_offsets(places)
@@ -185,7 +186,7 @@ class LogSide:
                     ConfigResource(
                         ConfigResourceType.TOPIC, self.on(topic.name), {"retention.ms": str(ms)}
                     )
-                    for topic in topic_map().topics
+                    for topic in self.topics.topics
                 ]
             )
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from proof.database import ROLE, reading_connection
 from proof.report import digest_of_report
+from runtime.topics import TopicMap, topic_map
 from tests.proof.conftest import CopyOf
 from tests.proof.world import World, account_of
 from titan.cli import app
@@ -23,6 +24,12 @@ pytestmark = [
     pytest.mark.timeout(90),
     pytest.mark.asyncio(loop_scope="module"),
 ]
+
+
+@pytest.fixture(scope="module")
+def topics() -> TopicMap:
+    """The command knows the whole map only."""
+    return topic_map()
 
 
 def environment(world: World, data: Path, dsn: str | None = None) -> dict[str, str]:

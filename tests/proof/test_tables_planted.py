@@ -26,7 +26,7 @@ async def test_a_sound_world_is_proven(sound: World) -> None:
     assert looked_at[Check.ENDS] == 16
     assert all(looked_at.values())
     assert set(proof.letters.values()) == {1}
-    assert len(proof.letters) == 4
+    assert len(proof.letters) == 9
 
 
 @pytest.mark.parametrize(

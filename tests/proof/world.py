@@ -13,11 +13,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import SecretStr
 
 from consumers.account_opening.app import build as build_account_opening
+from consumers.event_feed.app import build as build_event_feed
 from consumers.handle_directory.app import build as build_handle_directory
 from consumers.handle_resolution.app import build as build_handle_resolution
 from consumers.ledger_posting.app import build as build_ledger_posting
+from consumers.notifications.app import build as build_notifications
 from consumers.payment_projection.app import build as build_payment_projection
 from consumers.risk_screening.app import build as build_risk_screening
+from consumers.webhooks.app import build as build_webhooks
 from domain.payment import PaymentType, payment_id_of
 from proof.findings import Check, Fault
 from proof.limits import AGE_S_DEFAULT
@@ -29,7 +32,7 @@ from runtime.inbox import PostgresInbox
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.stage import StageRunner
-from runtime.topics import topic_map
+from runtime.topics import TopicMap, topic_map
 from runtime.unit import PostgresUnits
 from runtime.vault import Vault
 from schemas.account import AccountKind, AccountOpeningRequested, Tier
@@ -45,6 +48,9 @@ BUILDS: Final = {
     "risk_screening": build_risk_screening,
     "ledger_posting": build_ledger_posting,
     "payment_projection": build_payment_projection,
+    "event_feed": build_event_feed,
+    "notifications": build_notifications,
+    "webhooks": build_webhooks,
 }
 STAGES: Final = tuple(BUILDS)
 
@@ -59,6 +65,21 @@ CLIENT: Final = "demo"
 PEOPLE: Final = ("alice", "bob", "carol")
 MINT: Final = "mint"
 FUNDS_MINOR: Final = 50_000
+
+
+ENDPOINT: Final = uuid5(ROOT, "endpoint")
+"""Where the client of all payments wants to be told of everything, since an hour ago."""
+
+
+def small_map() -> TopicMap:
+    """What payments pass, in few partitions: a broker takes its time over each."""
+    topics = topic_map()
+    small = [
+        topic.model_copy(update={"partitions": 3})
+        for topic in topics.topics
+        if topic.name.startswith(("payment.", "handle.", "account.", "person.tier-"))
+    ]
+    return topics.model_copy(update={"topics": small})
 
 
 def account_of(handle: str) -> UUID:
@@ -88,7 +109,7 @@ class World(LogSide):
                 resources = Resources(self.settings, self.clock, Vault(bytes(32)))
                 runner = StageRunner(
                     BUILDS[stage](resources),
-                    topics=topic_map(),
+                    topics=self.topics,
                     prefix=self.settings.topic_prefix,
                     units=PostgresUnits(database),
                     inbox=PostgresInbox(database),
@@ -105,7 +126,7 @@ class World(LogSide):
     async def prove(
         self, *, age_s: float = AGE_S_DEFAULT, since: Since | None = None, dsn: str | None = None
     ) -> Proof:
-        place = Place(topic_map(), self.settings.topic_prefix, self.bootstrap, dsn or self.dsn)
+        place = Place(self.topics, self.settings.topic_prefix, self.bootstrap, dsn or self.dsn)
         return await prove(
             place,
             clock=self.clock,
@@ -181,7 +202,7 @@ class World(LogSide):
         )
 
 
-async def open_world(bootstrap: str, dsn: str, prefix: str) -> World:
+async def open_world(bootstrap: str, dsn: str, prefix: str, topics: TopicMap) -> World:
     """Connect; the topics must be there."""
     settings = Settings(
         kafka_bootstrap=bootstrap,
@@ -200,6 +221,7 @@ async def open_world(bootstrap: str, dsn: str, prefix: str) -> World:
             # Questions wait behind the fetch in progress.
             fetch_max_wait_ms=10,
         ),
+        topics=topics,
     )
     await world.publisher.start()
     await world.producer.start()
@@ -216,6 +238,12 @@ async def close_world(world: World) -> None:
 async def settle(world: World) -> None:
     """People with money, and payments that end in every way there is."""
     people = (*PEOPLE, MINT)
+    await world.execute(
+        "INSERT INTO webhook_endpoints"
+        " (endpoint_id, client_id, url_sealed, event_types, is_ordered, created_at)"
+        f" VALUES ('{ENDPOINT}', '{CLIENT}', 'sealed', '{{}}', false,"
+        " now() - interval '1 hour')"
+    )
     await world.put(*map(world.opening, people))
     await world.run("account_opening")
     await world.put(*map(world.claim, people))
@@ -240,7 +268,13 @@ async def settle(world: World) -> None:
     for topic in ("payment.requested.v1", "payment.posted.v1", "handle.claim-requested.v1"):
         await world.forge(topic, b"\xff is no JSON", key="anybody")
     await world.run()
-    await world.run("payment_projection")
+    await world.run("payment_projection", "event_feed", "notifications", "webhooks")
+    await world.execute(
+        "INSERT INTO webhook_attempts (delivery_id, attempt, started_at, latency_ms, outcome)"
+        " SELECT delivery_id, 1, now(), 7, 'delivered' FROM webhook_deliveries",
+        "UPDATE webhook_deliveries SET state = 'delivered', attempts = 1, tries = 1,"
+        " finished_at = now(), last_outcome = 'delivered'",
+    )
 
 
 def faults(proof: Proof, check: Check | None = None) -> list[str]:
