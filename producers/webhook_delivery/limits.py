@@ -2,6 +2,7 @@
 
 from typing import Final
 
+# -- Delivering webhooks ------------------------------------------------------------------
 IN_FLIGHT_MAX: Final = 512
 """Attempts that one process makes at once."""
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+# -- Webhooks, of one client --------------------------------------------------------------
 ENDPOINTS_MAX: Final = 50
 """Endpoints of one client."""
 
