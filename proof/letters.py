@@ -21,6 +21,7 @@ from proof.payments import PaymentJoin
 from proof.relations import ASIDE, Relations
 from proof.route import PAYMENTS, Route
 from proof.take import Letters
+from runtime.topics import DEAD_LETTER_PARTITIONS
 
 _SCHEMAS: Final = Path(__file__).resolve().parent.parent / "schemas" / "json"
 _OWN: Final = ("x-original-", "x-error-", "x-attempts", "x-first-", "x-consumer-")
@@ -56,9 +57,7 @@ class LetterBox:
     @property
     def topics(self) -> dict[str, int]:
         """The dead letter topics, with their partitions."""
-        return {
-            name: self.route.topics[number].partitions for name, (number, _) in self._topics.items()
-        }
+        return dict.fromkeys(self._topics, DEAD_LETTER_PARTITIONS)
 
     def take(self, name: str, partition: int, records: Sequence[Any]) -> None:
         """Letters of one partition."""

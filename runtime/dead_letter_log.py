@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from domain.errors import Unavailable
 from runtime import limits
 from runtime.dead_letter import OWN_HEADER_PREFIXES
-from runtime.topics import TopicMap
+from runtime.topics import DEAD_LETTER_PARTITIONS, TopicMap
 from schemas.event import Position
 from schemas.wire import Message
 
@@ -91,7 +91,7 @@ def _unanswered(error: BaseException) -> str:
 def dead_letter_topics(topics: TopicMap) -> dict[str, int]:
     """The map's dead letter topics, each with its number of partitions."""
     return {
-        topic.dead_letter(reader.group): topic.partitions
+        topic.dead_letter(reader.group): DEAD_LETTER_PARTITIONS
         for topic in topics.topics
         for reader in topic.consumers
     }

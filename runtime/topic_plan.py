@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.settings import Profile
-from runtime.topics import Defaults, TopicMap
+from runtime.topics import DEAD_LETTER_PARTITIONS, Defaults, TopicMap
 
 REPLICATION: Final = "replication.factor"
 """Named beside a topic's settings in topics.yaml, but fixed at birth like partitions."""
@@ -88,7 +88,7 @@ def wanted_topics(topics: TopicMap, *, prefix: str, profile: Profile) -> list[Wa
             wanted.append(
                 WantedTopic(
                     name=prefix + name,
-                    partitions=topic.partitions,
+                    partitions=DEAD_LETTER_PARTITIONS if is_dead_letter else topic.partitions,
                     replicas=replicas_of(defaults, profile),
                     config=_as_kafka_writes({**own, **_durability(defaults, profile)}),
                 )
@@ -132,10 +132,14 @@ def _creation(topic: WantedTopic) -> Change:
 
 def _mismatches(topic: WantedTopic, there: FoundTopic) -> Iterator[Change]:
     if there.partitions != topic.partitions:
+        remedy = (
+            "delete it once `titan dlq` has nothing open in it, and apply again"
+            if topic.name.endswith(DEAD_LETTER_SUFFIX)
+            else "a keyed topic keeps its partitions; make a .v2 topic instead"
+        )
         yield _refusal(
             topic.name,
-            f"has {there.partitions} partitions, the map says {topic.partitions}: "
-            "a keyed topic keeps its partitions; make a .v2 topic instead",
+            f"has {there.partitions} partitions, the map says {topic.partitions}: {remedy}",
         )
     if there.replicas < topic.replicas:
         yield _refusal(

@@ -86,6 +86,10 @@ class Topic(_Strict):
         return f"{self.name}.{group}.dlq"
 
 
+DEAD_LETTER_PARTITIONS: Final = 1
+"""Of each dead letter topic: letters are rare, and a partition costs at every start of a broker."""
+
+
 class Defaults(_Strict):
     """Settings that every topic begins with."""
 

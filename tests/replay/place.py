@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from runtime.app import stage_app
 from runtime.clock import SystemClock
+from runtime.dead_letter_log import dead_letter_topics
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.topics import group_of, topic_map
@@ -125,7 +126,7 @@ class Place:
         topics = topic_map().topics if stage is None else topic_map().of_group(group_of(stage))
         names = [(topic.name, topic.partitions) for topic in topics]
         if stage is None:
-            names += [(t.dead_letter(c.group), t.partitions) for t in topics for c in t.consumers]
+            names += list(dead_letter_topics(topic_map()).items())
         places = [TopicPartition(self.prefix + n, i) for n, count in names for i in range(count)]
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
         await consumer.start()

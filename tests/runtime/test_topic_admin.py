@@ -15,7 +15,8 @@ from titan.servers.ports import LOOPBACK, free_port
 
 pytestmark = pytest.mark.real
 
-SMALL = topic_map().model_copy(update={"topics": topic_map().topics[-3:]})
+OPENINGS = [topic for topic in topic_map().topics if topic.name.startswith("account.open")]
+SMALL = topic_map().model_copy(update={"topics": OPENINGS})
 NAME = SMALL.topics[0].name
 
 

@@ -11,7 +11,7 @@ from runtime.topic_plan import (
     differences,
     wanted_topics,
 )
-from runtime.topics import topic_map
+from runtime.topics import DEAD_LETTER_PARTITIONS, topic_map
 
 PREFIX = "here-"
 WANTED = WantedTopic(
@@ -76,7 +76,7 @@ def test_without_a_prefix_the_brokers_own_topics_are_not_extra() -> None:
     assert differences([WANTED], [FOUND, own], prefix="") == []
 
 
-def test_each_reader_of_a_topic_has_a_dead_letter_like_the_topic_and_kept_longer() -> None:
+def test_each_reader_of_a_topic_has_a_dead_letter_of_one_partition_that_is_kept_longer() -> None:
     wanted = {
         topic.name: topic
         for topic in wanted_topics(topic_map(), prefix=PREFIX, profile=Profile.DEMO)
@@ -84,7 +84,7 @@ def test_each_reader_of_a_topic_has_a_dead_letter_like_the_topic_and_kept_longer
     topic = wanted["here-payment.requested.v1"]
     for group in ("handle-resolution", "payment-projection"):
         letter = wanted[f"here-payment.requested.v1.{group}.dlq"]
-        assert letter.partitions == topic.partitions
+        assert letter.partitions == DEAD_LETTER_PARTITIONS
         assert int(letter.config["retention.ms"]) > int(topic.config["retention.ms"])
 
 

@@ -213,7 +213,7 @@ async def test_a_large_dead_letter_topic_goes_back_in_rounds(place: Place) -> No
 @pytest.mark.real
 async def test_a_letter_is_found_by_its_position_and_by_no_other(place: Place) -> None:
     await place.bury(Failed(1))
-    log = DeadLetterLog({LETTERS: 12}, bootstrap=place.bootstrap, prefix=place.prefix)
+    log = DeadLetterLog({LETTERS: 1}, bootstrap=place.bootstrap, prefix=place.prefix)
     await log.start()
     [letter] = [each async for each in log.read()]
     assert await log.find(letter.position) == letter
