@@ -19,6 +19,9 @@ IF_MATCH: Final[dict[str, Any]] = {
 }
 """The header, for the OpenAPI document."""
 
+IF_MATCH_REQUIRED: Final[dict[str, Any]] = IF_MATCH | {"required": True}
+"""The same where a change without it is 428."""
+
 _JSON: Final = "application/json"
 _CONFLICTS: Final = frozenset({"too_many_endpoints", "rotation_in_progress"})
 

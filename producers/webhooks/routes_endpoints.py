@@ -14,7 +14,7 @@ from starlette.responses import Response
 from domain.errors import Invalid
 from domain.webhook import TEST_EVENT
 from producers.webhooks import endpoints
-from producers.webhooks.answers import IF_MATCH, conflict, endpoint_answer, etag, json_of
+from producers.webhooks.answers import IF_MATCH_REQUIRED, conflict, endpoint_answer, etag, json_of
 from producers.webhooks.edge import TheEdge, demand_version, no_endpoint
 from producers.webhooks.endpoints import Endpoint, Owner
 from producers.webhooks.models import (
@@ -141,7 +141,7 @@ async def get_endpoint(endpoint_id: UUID, edge: TheEdge, caller: TheCaller) -> R
 @router.patch(
     "/webhooks/endpoints/{endpoint_id}",
     response_model=EndpointAnswer,
-    openapi_extra=takes(EndpointChangeBody) | {"parameters": [IF_MATCH]},
+    openapi_extra=takes(EndpointChangeBody) | {"parameters": [IF_MATCH_REQUIRED]},
     dependencies=[Depends(demand_version)],
     summary="Change an endpoint",
 )
@@ -163,7 +163,7 @@ async def patch_endpoint(
 @router.delete(
     "/webhooks/endpoints/{endpoint_id}",
     status_code=204,
-    openapi_extra={"parameters": [IF_MATCH]},
+    openapi_extra={"parameters": [IF_MATCH_REQUIRED]},
     dependencies=[Depends(demand_version)],
     summary="Be told there no more",
 )
