@@ -79,26 +79,24 @@ def messages_of(act: Act, *events: Event) -> list[Message]:
     return messages
 
 
-def release_of(
-    handle: str, *, client_id: str, request_id: UUID, at: datetime, traceparent: str | None
-) -> Message:
+def release_of(act: Act, handle: str, request_id: UUID) -> Message:
     """The order to give up a handle that was a contact: who has it next should be paid.
 
     One that was never claimed is refused by the directory, and nothing happens.
     """
     event = HandleReleaseRequested(
         request_id=request_id,
-        requested_at=at,
+        requested_at=act.at,
         handle=handle,
         fingerprint=fingerprint_of(None),
-        client_id=client_id,
+        client_id=act.client_id,
     )
     envelope = first_envelope(
         event_id=request_id,
         idempotency_id=request_id,
         source=SOURCE,
-        now=at,
-        traceparent=traceparent,
+        now=act.at,
+        traceparent=act.traceparent,
     )
     return encode(event, envelope)
 

@@ -1,6 +1,6 @@
-"""Forgetting somebody who is known here: the handles that were their contacts are given up too.
+"""Forgetting somebody: they come in nowhere, and handles that were contacts are given up.
 
--> person.forgotten | handle.release-requested
+-> person.forgotten | standing.changed | handle.release-requested
 """
 
 from typing import Final
@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from domain.client import client_of
 from producers.users import contacts, people
-from producers.users.decide import release_of
+from producers.users.decide import Act, messages_of, release_of
 from projections.directory import handles_of
 from runtime.clock import Clock
 from runtime.contact_handles import contact_handle, kind_of
@@ -16,9 +16,12 @@ from runtime.database import Connection
 from runtime.outbox import put
 from runtime.vault import Vault
 from runtime.vault.forgetting import forget_person
+from schemas.standing import Standing, StandingChanged
 
 _NAMESPACE: Final = UUID("5f0c1f0a-7d52-5d0e-9c55-1f6f5f6b8c21")
-"""Root of a release's id: uuid5 of the person, and of that the handle."""
+"""Root of what a person's forgetting leads to: uuid5 of the person, and of that what it is."""
+_STANDING: Final = "standing"
+"""No handle: those of contacts have a dot in them."""
 
 
 async def forget(vault: Vault, connection: Connection, person_id: UUID, *, clock: Clock) -> bool:
@@ -30,19 +33,18 @@ async def forget(vault: Vault, connection: Connection, person_id: UUID, *, clock
     await people.lock_for_forgetting(connection, person_id)
     handles = await _contact_handles(vault, connection, person_id)
     is_fresh = await forget_person(vault, connection, person_id, clock=clock)
-    await put(
-        connection,
-        [
-            release_of(
-                handle,
-                client_id=client_of(person_id),
-                request_id=uuid5(uuid5(_NAMESPACE, str(person_id)), handle),
-                at=clock.now(),
-                traceparent=None,
-            )
-            for handle in sorted(handles)
-        ],
+    forgotten_at = await connection.fetchval(
+        "SELECT forgotten_at FROM forgotten_people WHERE owner = $1", person_id
     )
+    act = Act(uuid5(_NAMESPACE, str(person_id)), forgotten_at, client_of(person_id), None)
+    standing = StandingChanged(
+        request_id=uuid5(act.act_id, _STANDING),
+        requested_at=act.at,
+        principal=act.client_id,
+        standing=Standing.REVOKED,
+    )
+    releases = [release_of(act, handle, uuid5(act.act_id, handle)) for handle in sorted(handles)]
+    await put(connection, [*messages_of(act, standing), *releases])
     return is_fresh
 
 

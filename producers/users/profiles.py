@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from uuid import UUID, uuid5
 
-from domain.client import client_of
 from producers.users import cases, contacts, people
 from producers.users.contacts import Contact
 from producers.users.decide import (
@@ -93,12 +92,5 @@ async def _released(vault: Vault, act: Act, contact: Contact) -> list[Message]:
         contact.person_id,
         [(contacts.binding_of(contact.person_id, contact.kind), contact.address_sealed)],
     )
-    return [
-        release_of(
-            contact_handle(vault, contact.kind, str(address)),
-            client_id=client_of(contact.person_id),
-            request_id=uuid5(act.act_id, f"release {contact.kind}"),
-            at=act.at,
-            traceparent=act.traceparent,
-        )
-    ]
+    handle = contact_handle(vault, contact.kind, str(address))
+    return [release_of(act, handle, uuid5(act.act_id, f"release {contact.kind}"))]

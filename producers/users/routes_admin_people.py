@@ -157,26 +157,16 @@ async def post_reinstatement(
     openapi_extra=takes(ReasonBody),
     summary="Forget a person: destroy the key of all their texts",
 )
-async def post_forgetting(
-    person_id: UUID, request: Request, edge: TheEdge, caller: TheCaller
-) -> Response:
+async def post_forgetting(person_id: UUID, request: Request, edge: TheEdge) -> Response:
     """For ever. What was posted stays, with ids that name nobody; they cannot sign in any more.
 
     Contacts that were handles pay nobody any more.
     """
-    reason = (await read_json(request)).parse(ReasonBody).reason
-    act, resources = edge.act(request, caller), edge.resources
+    reason, resources = (await read_json(request)).parse(ReasonBody).reason, edge.resources
     async with edge.unit() as connection:
         await _known(connection, person_id)
         await record_act(request, connection, "person.forget", f"person:{person_id}", reason=reason)
         await forget(resources.vault, connection, person_id, clock=resources.clock)
-        event = StandingChanged(
-            request_id=act.act_id,
-            requested_at=act.at,
-            principal=client_of(person_id),
-            standing=Standing.REVOKED,
-        )
-        await put(connection, messages_of(act, event))
     return Response(status_code=204)
 
 

@@ -20,7 +20,7 @@ async def forget_person(
     """Forget a person within the caller's transaction; False if they were forgotten before.
 
     Safe to repeat: the same event is told again, with the id and the time of the first. Ends no
-    session and closes no account: that is for the rooms that have them.
+    session and gives up no handle: see producers/users/forgetting.py.
     """
     is_fresh = await vault.forget(connection, person_id)
     forgotten_at = await connection.fetchval(

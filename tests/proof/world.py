@@ -77,7 +77,7 @@ def small_map() -> TopicMap:
     small = [
         topic.model_copy(update={"partitions": 3})
         for topic in topics.topics
-        if topic.name.startswith(("payment.", "handle.", "account.", "person.tier-"))
+        if topic.name.startswith(("payment.", "handle.", "account.", "person.", "standing."))
     ]
     return topics.model_copy(update={"topics": small})
 

@@ -196,6 +196,8 @@ async def test_an_address_that_was_a_forgotten_persons_handle_is_whoevers_it_is_
     [order] = await place.told("handle.release-requested.v1", alice)
     assert order["handle"].startswith("email.")
     assert address not in str(order)
+    [standing] = await place.told("standing.changed.v1", alice)
+    assert (standing["principal"], standing["standing"]) == (alice.client_id, "revoked")
 
 
 async def _prove(place: Place, somebody: Somebody, address: str) -> None:
