@@ -143,3 +143,26 @@ async def test_an_endpoint_that_goes_away_meanwhile_harms_nobody(place: Place) -
         await settle(pool)
         [delivery] = await place.deliveries(stays)
         assert delivery["state"] == "delivered"
+
+
+async def test_what_is_old_is_forgotten_but_not_before_it_was_sent(place: Place) -> None:
+    says = {"status": 500}
+    async with place.sink(lambda _: Say(says["status"])) as sink, place.pool() as pool:
+        endpoint = await place.endpoint(sink.url())
+        await place.tell(endpoint.client_id, count=2)
+        await settle(pool)
+        place.clock.ahead += timedelta(days=limits.KEPT_DAYS + 1)
+        await pool.keep_up((upkeep.forget,))
+        assert {each["state"] for each in await place.deliveries(endpoint)} == {"pending"}
+        says["status"] = 204
+        sink.received.clear()
+        await settle(pool)
+        assert len(sink.received) == 2
+        # The deliveries of an event go first, then the event.
+        await pool.keep_up((upkeep.forget, upkeep.forget))
+        assert await place.deliveries(endpoint) == []
+        async with place.database.connection() as connection:
+            kept = await connection.fetchval(
+                "SELECT count(*) FROM webhook_events WHERE client_id = $1", endpoint.client_id
+            )
+        assert kept == 0
