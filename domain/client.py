@@ -1,10 +1,13 @@
 """Clients that are people, or programs: their id says which."""
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 _PERSON: Final = "user:"
 _PROGRAM: Final = "client:"
+_REMEMBERED_MAX: Final = 10_000
+"""Ids that are not read again: the same few clients are asked about many times a second."""
 
 
 def client_of(person_id: UUID) -> str:
@@ -12,6 +15,7 @@ def client_of(person_id: UUID) -> str:
     return f"{_PERSON}{person_id}"
 
 
+@lru_cache(maxsize=_REMEMBERED_MAX)
 def person_of(client_id: str) -> UUID | None:
     """The person whose client id this is; None for a program, or the demo."""
     if not client_id.startswith(_PERSON):
