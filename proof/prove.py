@@ -126,6 +126,7 @@ class _Prover:
             async with self._phase("joins"):
                 await self._join(connection, scope, taker, payments)
                 self._each("joining deliveries", telling.join)
+                await telling.look_up(connection)
                 self._each("joining notifications", notices.join)
                 notices.tell_nameless()
             async with self._phase("story"):

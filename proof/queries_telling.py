@@ -20,6 +20,10 @@ DELIVERIES: Final = f"""
            (event_type = '{TEST_EVENT}')::int::int2
     FROM webhook_deliveries WHERE created_at >= {_SINCE}"""  # noqa: S608 - own words only
 
+DELIVERIES_NAMED: Final = (
+    "SELECT delivery_id FROM webhook_deliveries WHERE delivery_id = ANY($1::uuid[])"
+)
+
 STRAYS: Final = "SELECT event_id, strayed_at FROM webhook_strays"
 
 # What the server itself can see wrong of single rows. `$2` is the age in seconds.

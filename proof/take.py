@@ -24,7 +24,16 @@ from proof.relations import (
     SETTLED,
     Relations,
 )
-from proof.route import CONFLICTED, NO_STEP, NOTIFICATIONS, PAYMENTS, PROJECTION, WEBHOOKS, Route
+from proof.route import (
+    CONFLICTED,
+    NO_STEP,
+    NOTIFICATIONS,
+    PAYMENTS,
+    PROJECTION,
+    TELLING,
+    WEBHOOKS,
+    Route,
+)
 from proof.scope import US, Scope
 from proof.telling import Telling
 from runtime.limits import CHAIN_AGE_DAYS_MAX
@@ -41,6 +50,7 @@ class Bounds:
     """How far the groups are in one partition."""
 
     settled: int
+    """What lies before it every group that money passes has handled, or set aside."""
     fresh: int
     steps: list[tuple[int, str, int, int]]
     """Number and group of each step, and the offsets from and to which it must have handled."""
@@ -219,10 +229,10 @@ class Taker:
                 return 0
             return _at(since.committed.get(group, {}).get(topic.name, ()), partition)
 
-        ends = [committed(consumer.group) for consumer in topic.consumers]
+        readers = {consumer.group for consumer in topic.consumers} - TELLING
         fresh = 0 if since is None else _at(since.proven.get(topic.name, ()), partition)
         return Bounds(
-            settled=min([*ends, vectors.proven[topic.name][partition]]),
+            settled=min([*map(committed, readers), vectors.proven[topic.name][partition]]),
             fresh=fresh,
             steps=[
                 (step, group, before(group), committed(group))

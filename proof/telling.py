@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from proof import queries_telling as queries
 from proof.event import Read
 from proof.findings import Check, Findings
-from proof.limits import SUM_S_MAX
+from proof.limits import LOOKUP_ROWS_MAX, SUM_S_MAX
 from proof.relations import (
     ASIDE,
     DEMANDED,
@@ -52,6 +52,8 @@ class Telling:
             if name in {REQUESTED, _OPENING} or (name in PUBLIC and name not in PAYMENTS)
         }
         self._said: dict[bytes, list[ToldFact]] = {}
+        self._missing: list[bytes] = []
+        """Of each delivery that is not among those read: event, delivery and endpoint."""
 
     async def read(self, connection: Connection) -> None:
         """The endpoints, and what the server sees wrong of deliveries by themselves."""
@@ -113,10 +115,10 @@ class Telling:
         there = {row[_KEY] for row in rows}
         missing = {row[_KEY] for row in owed if row[48] & DEMANDED} - there
         for key in missing:
-            event, endpoint = UUID(bytes=key[:16]), UUID(bytes=key[32:48])
+            event = UUID(bytes=key[:16])
             strayed_us = strays.get(key[:16])
             if strayed_us is None:
-                self._fault(f"event {event} has no delivery to endpoint {endpoint}, which wants it")
+                self._missing.append(key)
             elif self._scope.is_late(strayed_us):
                 self._fault(f"event {event} is kept as nobody's, and the log says whose it is")
             else:
@@ -127,10 +129,23 @@ class Telling:
             if row[_KEY] not in explained:
                 self._unexplained(row, is_owed=row[:16] + row[32:48] in pairs)
 
+    async def look_up(self, connection: Connection) -> None:
+        """After all parts: tell of what is missing; a continued proof may have to look back."""
+        for start in range(0, len(self._missing), LOOKUP_ROWS_MAX):
+            keys = self._missing[start : start + LOOKUP_ROWS_MAX]
+            known: set[UUID] = set()
+            if self._scope.since is not None:
+                ids = [UUID(bytes=key[16:32]) for key in keys]
+                known = {row[0] for row in await connection.fetch(queries.DELIVERIES_NAMED, ids)}
+            for key in keys:
+                event, delivery, endpoint = (UUID(bytes=key[at : at + 16]) for at in (0, 16, 32))
+                if delivery not in known:
+                    self._fault(f"event {event} has no delivery to {endpoint}, which wants it")
+
     def _owe(
         self, number: int, event_id: bytes, event_type: str, occurred_us: int, flags: int
     ) -> None:
-        planned = bool(flags & PLANNED) and occurred_us >= self._scope.window_us
+        planned = bool(flags & PLANNED)
         for delivery, endpoint, must in self._subscribers.owed(
             number, event_id, event_type, occurred_us, planned=planned
         ):

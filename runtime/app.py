@@ -95,9 +95,8 @@ def stage_app(
     """The FastStream application of a stage.
 
     `gathers` is for a stage that no payment waits for: it takes records some at a time, and so
-    leaves the machine to those that are waited for. `refit` may put another runner in the place of
-    the usual one, to measure what surrounds it. Nothing is opened before the application starts.
-    Errors at start are one plain line.
+    leaves the machine to those that are waited for. `refit` may change the runner, to measure what
+    surrounds it. Nothing is opened before the application starts; errors then are one plain line.
     """
     settings = settings or Settings()
     clock = SystemClock()
