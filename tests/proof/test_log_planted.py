@@ -69,7 +69,7 @@ async def test_offsets_committed_before_the_work_are_told(world: World) -> None:
 
 
 async def test_offsets_beyond_the_end_are_told(world: World) -> None:
-    await world.commit("risk-screening", {(RESOLVED, 3): 1_000})
+    await world.commit("risk-screening", {(RESOLVED, 2): 1_000})
 
     proof = await world.prove()
 

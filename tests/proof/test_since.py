@@ -96,6 +96,14 @@ async def test_a_continued_proof_covers_what_came_after(world: World, tmp_path: 
             "DELETE FROM payments WHERE amount_minor = 11",
         ),
         (
+            Check.WEBHOOKS,
+            "has no delivery to",
+            (
+                "DELETE FROM webhook_deliveries WHERE subject IN"
+                " (SELECT payment_id FROM payments WHERE amount_minor = 11)"
+            ),
+        ),
+        (
             # Older than the first proof: the ledger is added up whole each time.
             Check.BALANCES,
             "its entries come to",

@@ -9,6 +9,7 @@ import pytest
 from proof.findings import Check
 from tests.proof.conftest import CopyOf
 from tests.proof.planted_rows import PLANTED
+from tests.proof.planted_telling import PLANTED_TELLING
 from tests.proof.world import World, faults
 
 pytestmark = [
@@ -16,6 +17,8 @@ pytestmark = [
     pytest.mark.timeout(90),
     pytest.mark.asyncio(loop_scope="module"),
 ]
+
+ALL = [*PLANTED, *PLANTED_TELLING]
 
 
 async def test_a_sound_world_is_proven(sound: World) -> None:
@@ -31,8 +34,8 @@ async def test_a_sound_world_is_proven(sound: World) -> None:
 
 @pytest.mark.parametrize(
     ("check", "told", "statements"),
-    PLANTED,
-    ids=[f"{number} {check} {told}" for number, (check, told, _) in enumerate(PLANTED)],
+    ALL,
+    ids=[f"{number} {check} {told}" for number, (check, told, _) in enumerate(ALL)],
 )
 async def test_a_planted_fault_is_told(
     sound: World, copy_of: CopyOf, check: Check, told: str, statements: list[str]

@@ -65,8 +65,6 @@ CLIENT: Final = "demo"
 PEOPLE: Final = ("alice", "bob", "carol")
 MINT: Final = "mint"
 FUNDS_MINOR: Final = 50_000
-
-
 ENDPOINT: Final = uuid5(ROOT, "endpoint")
 """Where the client of all payments wants to be told of everything, since an hour ago."""
 
@@ -226,6 +224,7 @@ async def open_world(bootstrap: str, dsn: str, prefix: str, topics: TopicMap) ->
     await world.publisher.start()
     await world.producer.start()
     await world.reader.start()
+    world.assign_all()
     return world
 
 
@@ -240,9 +239,10 @@ async def settle(world: World) -> None:
     people = (*PEOPLE, MINT)
     await world.execute(
         "INSERT INTO webhook_endpoints"
-        " (endpoint_id, client_id, url_sealed, event_types, is_ordered, created_at)"
+        " (endpoint_id, client_id, url_sealed, event_types, is_ordered, created_at, served_at)"
         f" VALUES ('{ENDPOINT}', '{CLIENT}', 'sealed', '{{}}', false,"
-        " now() - interval '1 hour')"
+        # Served for as long as any test lasts: what is planned here is never sent.
+        " now() - interval '1 hour', now() + interval '1 hour')"
     )
     await world.put(*map(world.opening, people))
     await world.run("account_opening")
@@ -269,9 +269,15 @@ async def settle(world: World) -> None:
         await world.forge(topic, b"\xff is no JSON", key="anybody")
     await world.run()
     await world.run("payment_projection", "event_feed", "notifications", "webhooks")
+    await deliver_all(world)
+
+
+async def deliver_all(world: World) -> None:
+    """Every endpoint has taken what was planned for it."""
     await world.execute(
         "INSERT INTO webhook_attempts (delivery_id, attempt, started_at, latency_ms, outcome)"
-        " SELECT delivery_id, 1, now(), 7, 'delivered' FROM webhook_deliveries",
+        " SELECT delivery_id, 1, now(), 7, 'delivered' FROM webhook_deliveries"
+        " ON CONFLICT DO NOTHING",
         "UPDATE webhook_deliveries SET state = 'delivered', attempts = 1, tries = 1,"
         " finished_at = now(), last_outcome = 'delivered'",
     )
