@@ -69,6 +69,7 @@ def _say_report(report: Report) -> None:
         f"\n{report.payments} payments: {ended}; {report.resolved_unknowns} were in doubt for a "
         f"while; the slowest ended after {report.slowest_s:.1f} s"
     )
+    say(f"{report.told} deliveries of webhooks, and {report.noticed} notifications of them")
     say(
         f"Checked in {spent(report.check_s)} with {report.check_memory_mb} MB; all of it took "
         f"{spent(report.took_s)}"

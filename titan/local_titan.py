@@ -85,6 +85,11 @@ class LocalTitan:
         return self._url(self._ports["auth"])
 
     @property
+    def webhooks_url(self) -> str:
+        """Where Webhooks answer."""
+        return self._url(self._ports["webhooks"])
+
+    @property
     def addresses(self) -> ServerAddresses:
         """Where the three servers answer."""
         return self.servers.endpoints

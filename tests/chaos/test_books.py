@@ -44,6 +44,12 @@ def letter(value: bytes | None = GARBAGE.value, **story: str) -> Record:
     return Record(topic, 3, 0, 0, GARBAGE.key, value, headers)
 
 
+def letter_of(group: str) -> Record:
+    """The same of another group that met it."""
+    kept = letter(consumer_group=group)
+    return kept._replace(topic=f"payment.refused.v1.{group}.dlq")
+
+
 def said(name: str, source: str, body: dict[str, Any], event_id: str = "") -> Record:
     """An event as it lies in the log."""
     written = json.dumps(body, default=str)
@@ -138,6 +144,7 @@ def sound() -> Evidence:
             *(said("handle.claimed", "directory", each) for each in NAMED),
             *(requested(POSTED), posted(), requested(REFUSED), refused()),
             letter(),
+            *(letter_of(each) for each in ("event-feed", "notifications", "webhooks")),
         ]
     )
     evidence.tables = {
@@ -150,6 +157,9 @@ def sound() -> Evidence:
             row(POSTED, state="posted", posted_at=NOW, posting_id=POSTING),
             row(REFUSED, state="refused", refused_at=NOW, refusal_code="unknown_payee"),
         ],
+        # Both accounts are the house's own, of which nobody is told but that they could not pay.
+        "notifications": [{"subject": "payment-refused", "account_id": ALICE, "count": 1}],
+        "webhook_deliveries": [],
     }
     return evidence
 

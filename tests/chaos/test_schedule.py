@@ -8,7 +8,7 @@ from titan.chaos.campaign import STRIKES, Plan
 from titan.chaos.schedule import DECIDING, Actors, Fault, Kind, rounds
 from titan.edge import EDGE_PROCESSES
 
-ACTORS = Actors((*DECIDING, "payment_projection"), tuple(EDGE_PROCESSES))
+ACTORS = Actors((*DECIDING, "payment_projection"), tuple(EDGE_PROCESSES), ("webhook_delivery-1",))
 
 
 def faults(seed: int, count: int, without: tuple[Kind, ...] = ()) -> list[Fault]:
@@ -45,7 +45,7 @@ def test_what_a_place_cannot_have_is_left_out() -> None:
 
 def test_who_is_hit_is_somebody_who_is_there() -> None:
     for fault in faults(1, 2_000):
-        assert fault.target in {"*", *ACTORS.stages, *ACTORS.edges}
+        assert fault.target in {"*", *ACTORS.stages, *ACTORS.edges, *ACTORS.pools}
         assert 0.3 <= fault.duration_s <= 3.0
 
 

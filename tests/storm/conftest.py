@@ -41,6 +41,9 @@ async def storm(pytestconfig: pytest.Config) -> AsyncIterator[Target]:
         auth_port=0,
         users_port=0,
         notifications_port=0,
+        webhooks_port=0,
+        feed_port=0,
+        inbound_port=0,
         consumer_session_timeout_ms=SESSION_MS,
     )
     titan = LocalTitan(

@@ -4,7 +4,7 @@ It uses nothing that decides in Titan: it reads bytes, rows and what clients wro
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -15,12 +15,17 @@ from titan.chaos.check_flow import FINAL, FINAL_S_MAX, flow_faults
 from titan.chaos.check_ledger import ledger_faults
 from titan.chaos.check_letters import letter_faults
 from titan.chaos.check_projections import projection_faults
+from titan.chaos.check_telling import notification_faults, webhook_faults
 from titan.chaos.evidence import Evidence, Fault
 from titan.chaos.garbage import Garbage
 from titan.chaos.history import History
 from titan.chaos.raw_log import RawLog
+from titan.chaos.told import Hearing
 
-CHECKS: Final = (flow_faults, ledger_faults, projection_faults, letter_faults)
+CHECKS: Final = (
+    *(flow_faults, ledger_faults, projection_faults, letter_faults),
+    *(webhook_faults, notification_faults),
+)
 _AGAIN_S: Final = 0.25
 _SHOWN_MAX: Final = 10
 
@@ -50,7 +55,12 @@ class BrokenPromiseError(TitanError):
 
 
 async def check(
-    history: History, garbage: Sequence[Garbage], *, bootstrap: str, dsn: str
+    history: History,
+    garbage: Sequence[Garbage],
+    *,
+    bootstrap: str,
+    dsn: str,
+    hear: Callable[[], Hearing] = Hearing,
 ) -> tuple[Books, Evidence]:
     """Read everything from the first record on, until all is settled.
 
@@ -67,6 +77,8 @@ async def check(
             async for records in raw_log.read_on():
                 evidence.add(records)
             await evidence.read_tables(dsn)
+            # Last: what the tables say to be delivered was heard before.
+            evidence.hearing = hear()
             faults = [fault for look in CHECKS for fault in look(evidence)]
             if not faults:
                 return summary(evidence), evidence

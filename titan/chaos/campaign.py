@@ -13,6 +13,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from runtime.clock import SystemClock
+from runtime.settings import Settings
 from runtime.topics import topic_map
 from titan.chaos import schedule, sightings, strike_data, strike_links, strike_processes
 from titan.chaos.check_flow import FINAL_S_MAX
@@ -28,6 +29,7 @@ from titan.chaos.verdict import STREWN, Verdict
 from titan.chaos.waiting import StuckError, until
 from titan.edge import EDGE_PROCESSES
 from titan.packing import stages_of
+from titan.programs import pool_names
 
 STRIKES: Final[Mapping[Kind, Strike]] = {
     **strike_processes.STRIKES,
@@ -68,7 +70,9 @@ class Plan:
         return schedule.rounds(
             self.seed,
             self.faults,
-            actors=Actors(tuple(stages_of(topic_map())), tuple(EDGE_PROCESSES)),
+            actors=Actors(
+                tuple(stages_of(topic_map())), tuple(EDGE_PROCESSES), tuple(pool_names(Settings()))
+            ),
             without=[Kind[name] for name in without],
         )
 
@@ -204,6 +208,7 @@ class Campaign:
             report.failures.append(verdict.broken)
         report.payments, report.ended = verdict.payments, verdict.ended
         report.slowest_s = verdict.slowest_s
+        report.told, report.noticed = verdict.told, verdict.noticed
         report.resolved_unknowns = verdict.resolved_unknowns
         report.check_s, report.check_memory_mb = verdict.checked_s, verdict.memory_mb
         report.sights.update(verdict.sights)

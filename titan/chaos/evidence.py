@@ -15,6 +15,7 @@ from runtime.topics import topic_map
 from titan.chaos.garbage import Garbage
 from titan.chaos.history import History
 from titan.chaos.raw_log import Place, Record
+from titan.chaos.told import Hearing
 
 DEAD_LETTER: Final = ".dlq"
 
@@ -28,6 +29,9 @@ _TABLES: Final = {
     "ledger_accounts": "SELECT account_id, minimum_minor, balance_minor, entry_count, currency"
     " FROM ledger_accounts",
     "accounts": "SELECT account_id, client_id, kind, tier, currency FROM accounts",
+    "webhook_deliveries": "SELECT endpoint_id, delivery_id, state, tries, due_at, created_at"
+    " FROM webhook_deliveries",
+    "notifications": "SELECT subject, account_id, count FROM notifications",
     "handles": "SELECT handle, version, account_id FROM directory_handles",
 }
 
@@ -76,6 +80,8 @@ class Evidence:
     """Facts about handles and accounts."""
     letters: list[Record] = field(default_factory=list)
     tables: dict[str, list[Row]] = field(default_factory=dict)
+    hearing: Hearing = field(default_factory=Hearing)
+    """What the client was told of by webhooks."""
 
     def add(self, records: Iterable[Record]) -> None:
         """Take in what was read from the log."""

@@ -1,6 +1,7 @@
 """Everything that a campaign needs, up and running: Titan, its links, its client, its watcher."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from runtime.topics import topic_map
 from titan.chaos.client import Client
 from titan.chaos.history import History
 from titan.chaos.payer import ORDER, Order
-from titan.chaos.scene import Payer, Scene
+from titan.chaos.receiver import ADDRESS
+from titan.chaos.scene import Payer, Receiver, Scene
 from titan.chaos.small_disk import SmallDisk
 from titan.chaos.switchboard import Switchboard
 from titan.chaos.target import HEARTBEAT_MS, RESTART_PAUSE_S_MAX, SESSION_MS, Target, running
@@ -112,16 +114,21 @@ async def opened_scene(
         kafka_bootstrap=bootstrap,
     )
     (directory / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
+    (directory / ADDRESS).write_text(json.dumps(titan.webhooks_url), encoding="utf-8")
     payer = Payer(directory, say=target.said.append)
+    receiver = Receiver(directory, say=target.said.append)
     watcher = Watcher(payer.journal, bootstrap)
     tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(_tend(payer))]
-    payer.child.start()
+    receiver.child.start()
     try:
+        await until(lambda: receiver.is_ready, _READY_S_MAX, "the client's endpoints to be made")
+        payer.child.start()
         await until(lambda: payer.is_ready, _READY_S_MAX, "the people to be brought in")
         yield Scene(
             target=target,
             board=board,
             payer=payer,
+            receiver=receiver,
             watcher=watcher,
             crashes=directory / CRASHES,
             disk=disk,
@@ -131,6 +138,7 @@ async def opened_scene(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         payer.child.kill()
+        receiver.child.kill()
 
 
 async def _tend(payer: Payer) -> None:

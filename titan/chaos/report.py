@@ -43,6 +43,10 @@ class Report:
     payments: int = 0
     ended: dict[str, int] = field(default_factory=dict)
     resolved_unknowns: int = 0
+    told: int = 0
+    """Events that the client's endpoints were told of."""
+    noticed: int = 0
+    """Notifications that there are."""
     slowest_s: float = 0.0
     failures: list[str] = field(default_factory=list)
     """Why the verdict is no; empty is yes."""
@@ -93,6 +97,8 @@ class Report:
             "payments": self.payments,
             "ended": self.ended,
             "resolved_unknowns": self.resolved_unknowns,
+            "told": self.told,
+            "noticed": self.noticed,
             "slowest_s": round(self.slowest_s, 3),
             "recovery_s": {
                 kind.name: {

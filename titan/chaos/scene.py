@@ -1,6 +1,7 @@
 """What a campaign has to do with: the target, its links, its client and its small disk."""
 
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Final
 from runtime.clock import SystemClock
 from runtime.crash_points import ORDERED, REACHED, Death, Point
 from titan.chaos.payer import DONE, JOURNAL, READY, WORDS
+from titan.chaos.receiver import ENDPOINTS, FLAPS, HEARD
 from titan.chaos.schedule import Fault
 from titan.chaos.small_disk import SmallDisk
 from titan.chaos.switchboard import Switchboard
@@ -23,6 +25,8 @@ STRIKE_S_MAX: Final = 30.0
 """A fault that has not come about by then has missed."""
 
 _PAYER: Final = "titan.chaos.payer"
+_RECEIVER: Final = "titan.chaos.receiver"
+_FAILED: Final = re.compile(rb'"status":(?:0|500)\b')
 
 
 class Payer:
@@ -69,6 +73,46 @@ class Payer:
             self.child.tend()
 
 
+class Receiver:
+    """The client's own server: it is told of what happens, and is never hit itself."""
+
+    def __init__(self, directory: Path, *, say: Say) -> None:
+        self.directory = directory
+        self.child = Child(
+            Program(
+                name="receiver",
+                arguments=[sys.executable, "-m", _RECEIVER, str(directory)],
+                environment=os.environ,
+                mark=_RECEIVER,
+                stop_s_max=5.0,
+            ),
+            directory=directory,
+            clock=SystemClock(),
+            say=say,
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has its endpoints."""
+        return (self.directory / ENDPOINTS).exists()
+
+    @property
+    def heard_bytes(self) -> int:
+        """How long its journal is."""
+        return (self.directory / HEARD).stat().st_size
+
+    def flap(self, seconds: float) -> None:
+        """Let it answer badly for so long."""
+        with (self.directory / FLAPS).open("a", encoding="utf-8") as file:
+            file.write(f"{seconds}\n")
+
+    def failed_since(self, offset: int) -> bool:
+        """Whether it has answered anything badly since its journal was so long."""
+        with (self.directory / HEARD).open("rb") as file:
+            file.seek(offset)
+            return _FAILED.search(file.read()) is not None
+
+
 @dataclass(kw_only=True)
 class Scene:
     """Everything that a fault may touch."""
@@ -76,6 +120,7 @@ class Scene:
     target: Target
     board: Switchboard
     payer: Payer
+    receiver: Receiver
     watcher: Watcher
     crashes: Path
     disk: SmallDisk | None
@@ -86,10 +131,13 @@ class Scene:
         return self.target.titan.addresses.kafka_bootstrap
 
     def child(self, target: str) -> Child:
-        """The process of a stage or an edge."""
+        """The process of a stage, an edge or a pool."""
         if target in EDGE_PROCESSES:
             [found] = [each for each in self.target.edges if each.program.name == target]
             return found
+        for child in self.target.pools:
+            if child.program.name == target:
+                return child
         return self.target.worker_of(target)
 
     def program(self, target: str) -> str:

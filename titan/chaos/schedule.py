@@ -12,6 +12,7 @@ class Kind(StrEnum):
 
     KILL_STAGE = "kill -9 of a stage"
     KILL_EDGE = "kill -9 of an edge"
+    KILL_DELIVERY = "kill -9 of who delivers webhooks"
     KILL_KAFKA = "kill -9 of Kafka"
     KILL_POSTGRES = "kill -9 of PostgreSQL"
     KILL_VALKEY = "kill -9 of Valkey"
@@ -20,6 +21,8 @@ class Kind(StrEnum):
     CRASH_POINT = "kill -9 at a named point"
     PAUSE_STAGE = "stage stopped for a while"
     PAUSE_EDGE = "edge stopped for a while"
+    PAUSE_DELIVERY = "who delivers webhooks stopped for a while"
+    FLAPPING = "endpoint flapping"
     PAUSE_KAFKA = "Kafka stopped for a while"
     PAUSE_POSTGRES = "PostgreSQL stopped for a while"
     PAUSE_VALKEY = "Valkey stopped for a while"
@@ -52,6 +55,7 @@ class Actors:
 
     stages: Sequence[str]
     edges: Sequence[str]
+    pools: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ which one can be ordered to die."""
 
 _ON_STAGES: Final = {Kind.KILL_STAGE, Kind.PAUSE_STAGE}
 _ON_EDGES: Final = {Kind.KILL_EDGE, Kind.PAUSE_EDGE}
+_ON_POOLS: Final = {Kind.KILL_DELIVERY, Kind.PAUSE_DELIVERY}
 _ON_PAYMENTS: Final = {Kind.LOSE_CACHE}
 _ON_DECIDING: Final = {Kind.ZOMBIE, Kind.LOSE_COMMIT, Kind.LOSE_OFFSETS}
 _ON_PUBLISHING: Final = {Kind.LOSE_PRODUCE}
@@ -130,6 +135,8 @@ def _fault(kind: Kind, chance: Random, actors: Actors) -> Fault:
         target = chance.choice(actors.stages)
     elif kind in _ON_EDGES:
         target = chance.choice(actors.edges)
+    elif kind in _ON_POOLS:
+        target = chance.choice(actors.pools)
     elif kind in _ON_DECIDING:
         target = chance.choice(DECIDING)
     elif kind in _ON_PAYMENTS:

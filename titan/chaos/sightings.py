@@ -28,6 +28,7 @@ class Sight(StrEnum):
     SET_ASIDE = "garbage set aside"
     DISK = "write refused by a full disk"
     RESUMED = "client went on from its journal"
+    TOLD_AGAIN = "event told again under its id"
 
 
 ESSENTIAL: Final = (Sight.DUPLICATE, Sight.REFUSED, Sight.UNKNOWN, Sight.REBALANCE, Sight.COMMIT)
@@ -45,6 +46,8 @@ def from_evidence(evidence: Evidence) -> dict[Sight, int]:
         sights[Sight.DUPLICATE] += len(decided) - len(set(decided))
         sights[Sight.CONFLICT] += any(fact.name == "conflicted" for fact in facts)
     sights[Sight.SET_ASIDE] = len(evidence.letters)
+    heard = Counter((each.endpoint_id, each.message_id) for each in evidence.hearing.heard)
+    sights[Sight.TOLD_AGAIN] = sum(count > 1 for count in heard.values())
     for intent in evidence.history.intents:
         sights[Sight.REUSED] += intent.refused_as == _KEY_REUSED
         if intent.payment_id is None or not intent.was_unknown:

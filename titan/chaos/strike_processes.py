@@ -51,6 +51,17 @@ async def kill_all(scene: Scene, _fault: Fault) -> None:
     )
 
 
+async def flap(scene: Scene, fault: Fault) -> None:
+    """Let the client's own server answer badly for a while, or not at all."""
+    before = scene.receiver.heard_bytes
+    scene.receiver.flap(fault.duration_s)
+    scene.payer.say(f"burst {_BURST}")
+    await asyncio.sleep(fault.duration_s)
+    await until(
+        lambda: scene.receiver.failed_since(before), STRIKE_S_MAX, "a delivery to be answered badly"
+    )
+
+
 async def pause(scene: Scene, fault: Fault) -> None:
     """Stop a process and let it go on as if nothing had been."""
     child = scene.child(fault.target)
@@ -135,6 +146,9 @@ STRIKES: Final[Mapping[Kind, Strike]] = {
     Kind.KILL_VALKEY: _server_strike(VALKEY, is_kill=True),
     Kind.PAUSE_STAGE: pause,
     Kind.PAUSE_EDGE: pause,
+    Kind.KILL_DELIVERY: kill,
+    Kind.PAUSE_DELIVERY: pause,
+    Kind.FLAPPING: flap,
     Kind.PAUSE_KAFKA: _server_strike(KAFKA, is_kill=False),
     Kind.PAUSE_POSTGRES: _server_strike(POSTGRES, is_kill=False),
     Kind.PAUSE_VALKEY: _server_strike(VALKEY, is_kill=False),

@@ -67,6 +67,11 @@ class Target:
         """The edge processes."""
         return [child for child in self.titan.children if child.program.mark == EDGE]
 
+    @property
+    def pools(self) -> list[Child]:
+        """The processes that deliver webhooks."""
+        return [child for child in self.titan.children if child.program.mark == POOL]
+
     def server(self, name: str) -> EmbeddedServer:
         """One of PostgreSQL, Valkey and Kafka."""
         [found] = [each for each in self.titan.servers.embedded if each.name == name]

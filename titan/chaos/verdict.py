@@ -21,6 +21,7 @@ from titan.chaos.garbage import from_json
 from titan.chaos.history import read_history
 from titan.chaos.payer import JOURNAL
 from titan.chaos.sightings import from_evidence
+from titan.chaos.told import read_hearing
 from titan.endpoints import read_endpoints
 
 STREWN: Final = "garbage.json"
@@ -39,6 +40,10 @@ class Verdict(BaseModel):
     """The longest from acceptance to the end."""
     resolved_unknowns: int = 0
     sights: dict[str, int] = {}
+    told: int = 0
+    """Events that the client's endpoints were told of, each at each."""
+    noticed: int = 0
+    """Notifications, those that summaries count among them."""
     checked_s: float = 0.0
     memory_mb: int = 0
 
@@ -56,7 +61,11 @@ async def judge(directory: Path) -> Verdict:
     found: dict[str, Any]
     try:
         books, evidence = await check(
-            history, garbage, bootstrap=endpoints.kafka_bootstrap, dsn=endpoints.postgres_dsn
+            history,
+            garbage,
+            bootstrap=endpoints.kafka_bootstrap,
+            dsn=endpoints.postgres_dsn,
+            hear=lambda: read_hearing(directory),
         )
     except BrokenPromiseError as error:
         found = {"broken": str(error)}
@@ -67,6 +76,10 @@ async def judge(directory: Path) -> Verdict:
             "ended": dict(books.ended),
             "slowest_s": books.slowest_s,
             "sights": from_evidence(evidence),
+            "told": len(
+                {(heard.endpoint_id, heard.message_id) for heard in evidence.hearing.heard}
+            ),
+            "noticed": sum(row["count"] for row in evidence.tables["notifications"]),
         }
     return Verdict(
         **found,
