@@ -101,5 +101,5 @@ async def _exchanged(connection: Connection, request: bytes) -> Answer:
     writer.write(request)
     head = (await reader.readuntil(_END_OF_HEAD)).decode("latin-1").splitlines()
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-    content = await reader.readexactly(int(headers["content-length"]))
+    content = await reader.readexactly(int(headers.get("content-length", "0")))
     return Answer(int(head[0].split()[1]), headers, content)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from runtime.topics import topic_map
+from runtime.topics import DEAD_LETTER_PARTITIONS, topic_map
 
 _FETCH_MS: Final = 500
 _READ_S_MAX: Final = 60.0
@@ -48,8 +48,11 @@ class RawLog:
         self._positions = {
             TopicPartition(name, number): 0
             for topic in topic_map().topics
-            for name in (topic.name, *(f"{topic.name}.{c.group}.dlq" for c in topic.consumers))
-            for number in range(topic.partitions)
+            for name, partitions in (
+                (topic.name, topic.partitions),
+                *((topic.dead_letter(c.group), DEAD_LETTER_PARTITIONS) for c in topic.consumers),
+            )
+            for number in range(partitions)
         }
 
     async def start(self) -> None:
