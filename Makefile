@@ -18,15 +18,15 @@ setup: .venv/ready-requirements .venv/ready-kafka ## Make .venv: locked packages
 run: setup ## Start everything and pay 10.00 USD from alice to bob; ONCE=1 ends after that
 	@exec $(BIN)/python -m titan up --demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: lint ## Set up, then lint, types, import contracts and all tests, real servers included
+test: lint ## Set up, then lint, types, import contracts and the tests, real servers included
 	$(BIN)/pytest -n 2 -m "not storm and not matrix and not hostile"
-	$(BIN)/pytest -m storm
-	$(BIN)/pytest -m hostile
+	$(BIN)/pytest -n 2 --dist loadfile -m hostile
 
 test-fast: setup ## Only the tests that need no server, and the long ones smaller
 	$(BIN)/pytest -n 2 -m "not real and not storm and not matrix and not hostile and not long"
 
 chaos: setup ## Kill at every point and break a Titan while it pays; FULL=1: in all ways, and longer
+	$(BIN)/pytest -m storm
 	$(BIN)/pytest -m "matrix$(if $(filter-out 0,$(FULL)),, and not full)"
 	$(BIN)/python -m titan chaos $(if $(filter-out 0,$(FULL)),--payments 50000 --faults 400 --minutes 30)
 

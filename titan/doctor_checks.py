@@ -25,7 +25,7 @@ from titan.servers import kafka, postgres, valkey
 LAG_SECONDS_MAX: Final = 60.0
 """Records that wait longer than this are a fault: every payment ends within a minute."""
 
-_ASK_S_MAX: Final = 3.0
+_ASK_S_MAX: Final = 5.0
 _LIBRARIES: Final = ("faststream", "aiokafka", "asyncpg", "fastapi", "pydantic", "uvicorn", "redis")
 
 
@@ -165,9 +165,12 @@ def letters_line(state: GroupState) -> Line:
 
 async def _edges(place: Place) -> list[Line]:
     handles_url, payments_url = edge_urls(place.settings)
-    return await _ask_all(
-        {"edge handles": f"{handles_url}/health", "edge payments": f"{payments_url}/health"}
-    )
+    urls = {"handles": handles_url, "payments": payments_url}
+    if place.endpoints is not None:
+        for name in ("auth", "webhooks", "notifications"):
+            port = getattr(place.endpoints, f"{name}_port")
+            urls[name] = f"http://{place.settings.bind_host}:{port}"
+    return await _ask_all({f"edge {name}": f"{url}/health" for name, url in urls.items()})
 
 
 async def _workers(place: Place) -> list[Line]:

@@ -57,6 +57,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_due is None:
             self._await_head()
 
+    def on_url(self, url: bytes) -> None:
+        """A part of its target, which is as bounded as all of the head, however it arrives."""
+        super().on_url(url)
+        if len(self.url) > HEAD_BYTES_MAX:
+            self._refuse(headers_too_large())
+            raise ValueError  # whatever is raised ends the parsing
+
     def on_headers_complete(self) -> None:
         """Its head is whole."""
         self._forget_head()

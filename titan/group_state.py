@@ -55,6 +55,10 @@ class GroupReader:
             async with asyncio.timeout(_ALL_S_MAX):
                 await self._admin.start()
                 await self._consumer.start()
+                # All at once, or aiokafka asks for each topic anew, and waits 0.1 s each time.
+                places = {place for topics in groups.values() for place in self._places(topics)}
+                self._consumer.assign(list(places))
+                self._consumer.pause(*places)
                 return [await self._patiently(group, topics) for group, topics in groups.items()]
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
@@ -78,11 +82,7 @@ class GroupReader:
         return len(described["members"])
 
     async def _state(self, group: str, topics: Mapping[str, int]) -> GroupState:
-        places = [
-            TopicPartition(self._prefix + topic, number)
-            for topic, count in topics.items()
-            for number in range(count)
-        ]
+        places = self._places(topics)
         # Commits first: a record handled in between may count as waiting, never the other way.
         positions = await self._admin.list_consumer_group_offsets(self._prefix + group)
         committed = {
@@ -102,13 +102,20 @@ class GroupReader:
             oldest_s=await self._oldest_s(waiting),
         )
 
+    def _places(self, topics: Mapping[str, int]) -> list[TopicPartition]:
+        return [
+            TopicPartition(self._prefix + topic, number)
+            for topic, count in topics.items()
+            for number in range(count)
+        ]
+
     async def _oldest_s(self, starts: Mapping[TopicPartition, int]) -> float:
         """The age of the oldest record at these places, as far as the broker hands them out."""
         if not starts:
             return 0.0
-        self._consumer.assign(list(starts))
         for place, start in starts.items():
             self._consumer.seek(place, start)
+        self._consumer.resume(*starts)
         oldest = now = self._clock.now()
         missing = set(starts)
         deadline_s = self._clock.monotonic_s() + _OLDEST_S_MAX
@@ -120,4 +127,5 @@ class GroupReader:
                 missing.discard(place)
                 appended_at = _EPOCH + timedelta(milliseconds=records[0].timestamp)
                 oldest = min(oldest, appended_at)
+        self._consumer.pause(*starts)
         return (now - oldest).total_seconds()
