@@ -5,11 +5,14 @@ stated load, with nothing beside them; contention that only shows at size is not
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from bench.flow import STAGES
+from runtime.topics import topic_map
+from schemas.payment import PaymentPosted, PaymentRequested, PaymentResolved, PaymentScreened
 
 RATES_PER_S: Final = (1_000, 10_000, 100_000)
 
@@ -23,6 +26,11 @@ BURST: Final = 2.0
 """A topic's partitions should take so many times the mean."""
 
 _DAY_S: Final = 86_400
+_ROUTE_TOPICS: Final = (
+    *(PaymentRequested.TOPIC, PaymentResolved.TOPIC),
+    *(PaymentScreened.TOPIC, PaymentPosted.TOPIC),
+)
+"""Where every payment that is posted has a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +82,9 @@ def plan(costs: Costs, rate_per_s: int) -> Plan:
     }
     # Every broker together: each record comes in once, is copied, and is read by each group.
     log_s = costs.log_bytes * rate_per_s
-    read_twice = 2.0
+    reads = statistics.mean(
+        len(topic.consumers) for topic in map(topic_map().__getitem__, _ROUTE_TOPICS)
+    )
     return Plan(
         rate_per_s=rate_per_s,
         processes=processes,
@@ -83,7 +93,7 @@ def plan(costs: Costs, rate_per_s: int) -> Plan:
         worker_cores=sum(costs.stage_us.values()) * per_s / UTILISATION,
         database_cores=costs.postgres_us * per_s / UTILISATION,
         broker_cores=costs.kafka_us * per_s * REPLICAS / UTILISATION,
-        broker_network_bytes=log_s * (1 + (REPLICAS - 1) + read_twice),
+        broker_network_bytes=log_s * (1 + (REPLICAS - 1) + reads),
         broker_disk_bytes=log_s * REPLICAS,
         broker_disk_gb_day=log_s * REPLICAS * _DAY_S / 1e9,
         wal_bytes=costs.wal_bytes * rate_per_s,

@@ -6,7 +6,7 @@ as many processes; see floor_worker.py. Its generator stands in for the edge: no
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ import asyncpg
 
 from bench.figures import Figure, percentile
 from bench.floor_worker import TABLE
-from bench.flow import ALL, Drain, Flow
+from bench.flow import ALL, STAGES, Drain, Flow
 from bench.open_loop import Together, at_rate
 from bench.place import GENERATOR
 from bench.rig import Rig
@@ -24,13 +24,15 @@ from runtime.publisher import KafkaPublisher
 from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.wire import Message
-from titan.packing import Pack
+from titan.packing import pack, stages_of
 
 PREFIX: Final = "floor-"
 
-_PACKS: Final = (
-    Pack(name="floor-1", stages=("payment_projection", "handle_resolution"), replica=0),
-    Pack(name="floor-2", stages=("ledger_posting", "risk_screening"), replica=0),
+_PROCESSES: Final = 2
+
+_PACKS: Final = tuple(
+    replace(each, name=f"floor-{number}", stages=tuple(s for s in each.stages if s in STAGES))
+    for number, each in enumerate(pack(stages_of(topic_map()), _PROCESSES), 1)
 )
 _WARM_UP: Final = 5_000
 _WARM_UP_S: Final = 1.0
@@ -90,8 +92,8 @@ async def open_floor(rig: Rig, *, commits: bool) -> AsyncIterator[Floor]:
         floor = Floor(rig, workers, publisher, flow, commits)
         try:
             await publisher.start()
-            for pack in _PACKS:
-                workers.start(pack, command=command, settings=settings)
+            for each in _PACKS:
+                workers.start(each, command=command, settings=settings)
             await floor.publish(floor.messages(_WARM_UP, "warm"))
             await flow.until_through()
             yield floor

@@ -33,7 +33,7 @@ NEXT: Final[Mapping[str, tuple[str, int]]] = {
 }
 """Where each deciding stage publishes, and how many bytes its event has there: measured."""
 
-GATHERS: Final = frozenset({"payment_projection"})
+GATHERS: Final = frozenset({"payment_projection", "event_feed", "notifications"})
 """Stages that nothing waits for gather their records, as the real one does."""
 
 TABLE: Final = """

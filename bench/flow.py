@@ -11,8 +11,11 @@ from runtime.clock import Clock
 from runtime.lag import LagReader
 from runtime.topics import group_of, topic_map
 
-STAGES: Final = ("handle_resolution", "risk_screening", "ledger_posting", "payment_projection")
+ROUTE: Final = ("handle_resolution", "risk_screening", "ledger_posting", "payment_projection")
 """The rooms that a payment passes through, in the order of its route."""
+
+STAGES: Final = (*ROUTE, "event_feed", "notifications", "webhooks")
+"""Those, and the rooms that listen, to tell people."""
 
 ALL: Final = "all of them"
 """What the sum over all parts is called."""

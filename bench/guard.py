@@ -33,7 +33,7 @@ _ROOT: Final = UUID("00000000-0000-0000-0000-00000000be4c")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One ratio held against the committed one; without one there is nothing to fail."""
+    """One ratio held against the committed one; without one nothing holds."""
 
     name: str
     found: float
@@ -42,7 +42,7 @@ class Verdict:
     @property
     def holds(self) -> bool:
         """Whether it is no more than the tolerance above."""
-        return self.committed is None or self.found <= self.committed * TOLERANCE
+        return self.committed is not None and self.found <= self.committed * TOLERANCE
 
     @property
     def is_stale(self) -> bool:

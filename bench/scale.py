@@ -1,4 +1,7 @@
-"""Scale out: 1, 2 and 4 processes of each stage, which come and go while payments flow."""
+"""Scale out: 1, 2 and 4 processes of each stage on a payment's route, coming and going under load.
+
+Of the stages that only listen there is one each all along.
+"""
 
 import asyncio
 import re
@@ -12,18 +15,19 @@ from uuid import UUID
 import httpx
 
 from bench.figures import Figure, percentile
-from bench.flow import STAGES, Drain, Flow
+from bench.flow import ROUTE, STAGES, Drain, Flow
 from bench.meter import Meter
 from bench.once import Once, found_once
 from bench.open_loop import Together, at_rate
 from bench.place import GENERATOR, Place, Say
 from bench.rig import Rig
 from bench.workers import Workers
+from runtime.topics import topic_map
 from schemas.event import Event
-from titan.packing import Pack
+from titan.packing import Pack, stages_of
 from titan.servers.ports import LOOPBACK
 
-PLACE_PROCESSES: Final = 6
+PLACE_PROCESSES: Final = len(stages_of(topic_map()))
 """One of each stage runs in the place itself: the first of each."""
 
 COUNTS: Final = (1, 2, 4)
@@ -122,7 +126,7 @@ class _Crowd:
             await self.rig.clock.sleep(_BEFORE_S)
             names = []
             for replica in replicas:
-                for stage in STAGES:
+                for stage in ROUTE:
                     pack = Pack(name=f"{stage}-{replica}", stages=(stage,), replica=replica)
                     self.workers.start(pack)
                     names.append(pack.name)
@@ -131,7 +135,7 @@ class _Crowd:
 
     async def leave(self, replica: int, *, kill: bool) -> Change:
         change = Change(f"one of each stage {'killed' if kill else 'stopped'}")
-        names = [f"{stage}-{replica}" for stage in STAGES]
+        names = [f"{stage}-{replica}" for stage in ROUTE]
         async with self._load(change, _BEFORE_S + _LEAVE_S):
             await self.rig.clock.sleep(_BEFORE_S)
             if kill:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from domain.webhook import BREAKER_FAILURES
+from domain.webhook import BREAKER_FAILURES, THROTTLE_S_MAX
 from producers.webhook_delivery import limits
 from runtime.database import Connection
 
@@ -33,25 +33,39 @@ class Claim(NamedTuple):
 
 _CLAIM: Final = """
     WITH ready AS (
-        SELECT endpoint.endpoint_id, endpoint.url_sealed, allowed.room,
+        SELECT endpoint.endpoint_id, endpoint.url_sealed, allowed.room, spent.used_until,
             endpoint.failures >= $6 AS is_probe
         FROM webhook_endpoints AS endpoint
         LEFT JOIN unnest($2::uuid[], $3::integer[]) AS busy (endpoint_id, in_flight)
             USING (endpoint_id)
         CROSS JOIN LATERAL (
+            -- What is used up lies before now; what does not was written before the clock stepped.
+            SELECT CASE
+                WHEN endpoint.rate_used_until > $1::timestamptz + interval '1 second'
+                THEN $1::timestamptz - interval '1 second'
+                ELSE GREATEST(
+                    endpoint.rate_used_until, $1::timestamptz - interval '1 second'
+                )
+            END AS used_until
+        ) AS spent
+        CROSS JOIN LATERAL (
             SELECT CASE
                 WHEN endpoint.failures >= $6 THEN 1 - COALESCE(busy.in_flight, 0)
                 ELSE LEAST(
                     $4 - COALESCE(busy.in_flight, 0),
-                    floor(endpoint.rate_per_s * extract(epoch FROM $1::timestamptz - GREATEST(
-                        endpoint.rate_used_until, $1::timestamptz - interval '1 second'
-                    )))::integer
+                    floor(
+                        endpoint.rate_per_s * extract(epoch FROM $1::timestamptz - spent.used_until)
+                    )::integer
                 )
             END AS room
         ) AS allowed
         -- A claim that a crash of the database forgets is made again: its commit need not wait.
         WHERE (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
-          AND endpoint.disabled_at IS NULL AND endpoint.rest_until <= $1::timestamptz
+          AND endpoint.disabled_at IS NULL
+          AND (
+              endpoint.rest_until <= $1::timestamptz
+              OR endpoint.rest_until > $1::timestamptz + make_interval(secs => $9)
+          )
           AND allowed.room >= 1
           AND EXISTS (
               SELECT FROM webhook_deliveries AS due
@@ -83,14 +97,15 @@ _CLAIM: Final = """
         SET served_at = $1,
             rate_used_until = CASE
                 WHEN endpoint.rate_per_s IS NULL THEN endpoint.rate_used_until
-                ELSE GREATEST(endpoint.rate_used_until, $1::timestamptz - interval '1 second')
+                ELSE ready.used_until
                     + make_interval(secs => served.claims::float8 / endpoint.rate_per_s)
             END,
             rest_until = CASE
                 WHEN endpoint.failures >= $6 THEN $1 + make_interval(secs => $8)
                 ELSE endpoint.rest_until
             END
-        FROM served WHERE endpoint.endpoint_id = served.endpoint_id
+        FROM served JOIN ready USING (endpoint_id)
+        WHERE endpoint.endpoint_id = served.endpoint_id
     )
     SELECT claimed.delivery_id, claimed.endpoint_id, claimed.subject, claimed.attempts,
         claimed.tries, claimed.due_at, ready.url_sealed, event.body,
@@ -123,5 +138,6 @@ async def claim(
         BREAKER_FAILURES,
         room,
         float(limits.LEASE_S),
+        2.0 * THROTTLE_S_MAX,
     )
     return [Claim(*row) for row in rows]

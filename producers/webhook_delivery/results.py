@@ -116,7 +116,7 @@ async def _record(
         [each.status for each in finished],
         [each.reply_sealed for each in finished],
         [plan.state.value for plan in plans],
-        [now + _drawn_out(plan.after_s, clock) for plan in plans],
+        [now + drawn_out(plan.after_s, clock) for plan in plans],
         now,
     )
 
@@ -141,7 +141,7 @@ async def _note_health(
         [row["endpoint_id"] for row in endpoints],
         [each.breaker.failures for each in health],
         [_time(each.breaker.failing_since_s) for each in health],
-        [None if each.rest_s is None else now + _drawn_out(each.rest_s, clock) for each in health],
+        [None if each.rest_s is None else now + drawn_out(each.rest_s, clock) for each in health],
         [None if each.disabled is None else now for each in health],
         [None if each.disabled is None else each.disabled.value for each in health],
     )
@@ -185,6 +185,6 @@ def _time(at_s: int | None) -> datetime | None:
     return None if at_s is None else datetime.fromtimestamp(at_s, UTC)
 
 
-def _drawn_out(pause_s: int, clock: Clock) -> timedelta:
+def drawn_out(pause_s: int, clock: Clock) -> timedelta:
     """Never shorter than it was asked for."""
     return timedelta(seconds=pause_s + clock.jitter(pause_s / JITTER_PART))

@@ -101,6 +101,6 @@ def retry_after_s(value: str | None, now: datetime) -> int | None:
         return int(text[:_SECONDS_DIGITS_MAX])
     try:
         pause = parsedate_to_datetime(text) - now
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return max(0, -(-pause // timedelta(seconds=1)))

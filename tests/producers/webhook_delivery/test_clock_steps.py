@@ -35,6 +35,27 @@ async def test_after_a_step_back_new_events_go_at_once_and_earlier_ones_when_the
     assert {each["state"] for each in await place.deliveries(endpoint)} == {"delivered"}
 
 
+@pytest.mark.parametrize("forget", ["rate_used_until", "rest_until"])
+async def test_after_a_step_back_what_was_used_up_or_rested_before_holds_nothing_up(
+    place: Place, forget: str
+) -> None:
+    async with place.sink() as sink, place.pool() as pool:
+        endpoint = await place.endpoint(sink.url(), rate_per_s=50)
+        place.clock.ahead = 100 * STEP
+        await place.tell(endpoint.client_id, count=3)
+        await settle(pool)
+        async with place.database.connection() as connection:
+            await connection.execute(
+                f"UPDATE webhook_endpoints SET {forget} = $2 WHERE endpoint_id = $1",
+                *(endpoint.endpoint_id, place.clock.now()),
+            )
+        place.clock.ahead = timedelta()
+        await place.tell(endpoint.client_id, count=2)
+        await settle(pool)
+
+    assert Counter(Counter(sink.ids()).values()) == {1: 5}
+
+
 async def test_a_step_back_while_an_attempt_is_under_way_sends_nothing_twice(
     place: Place,
 ) -> None:
