@@ -45,15 +45,20 @@ def chaos(
     plan = Plan(payments=payments, faults=faults, seed=seed, minutes=minutes)
     campaign = Campaign(plan, tell=tell)
     tell(f"Campaign of seed {seed} in {campaign.directory}")
-    report = asyncio.run(campaign.run())
+    again = f"titan chaos --payments {payments} --faults {faults} --seed {seed}"
+    again += "" if minutes is None else f" --minutes {minutes:g}"
+    kept = f"Everything is kept in {campaign.directory}. Again: {again}"
+    try:
+        report = asyncio.run(campaign.run())
+    except BaseException:
+        tell(kept)
+        raise
     if as_json:
         say_json(report.as_json())
     else:
         _say_report(report)
     if report.failures:
-        again = f"titan chaos --payments {payments} --faults {faults} --seed {seed}"
-        again += "" if minutes is None else f" --minutes {minutes:g}"
-        tell(f"Everything is kept in {campaign.directory}. Again: {again}")
+        tell(kept)
         raise typer.Exit(CHECK_FAILED)
 
 
@@ -77,7 +82,9 @@ def _say_report(report: Report) -> None:
     for failure in report.failures:
         say(f"FAILED: {failure}")
     if not report.failures:
+        kinds = len({hit.fault.kind for hit in report.struck})
         say(
             f"Kept: 0 of {report.payments} payments lost, doubled or stuck under "
-            f"{len(report.struck)} faults of {len({hit.fault.kind for hit in report.struck})} kinds"
+            f"{len(report.struck)} faults of {kinds} kinds; "
+            f"{report.accepted_meanwhile} of them were accepted between the faults"
         )

@@ -143,6 +143,7 @@ class Campaign:
                 due_s = began_s + number * self._plan.lasts_s / len(rounds)
                 await self._clock.sleep(max(0.0, due_s - self._clock.monotonic_s()))
             await self._strike(scene, faults)
+            self._report.accepted_meanwhile = scene.watcher.accepted
             if number % _TOLD_EVERY == _TOLD_EVERY - 1 or number == len(rounds) - 1:
                 self._tell_how_far(scene, began_s)
 
@@ -232,8 +233,12 @@ class Campaign:
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "TITAN_DATA_DIRECTORY": str(self.directory)},
         )
-        async with asyncio.timeout(_CHECK_S_MAX):
-            printed, _ = await process.communicate()
+        try:
+            async with asyncio.timeout(_CHECK_S_MAX):
+                printed, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
         assert process.returncode is not None
         return process.returncode, printed
 

@@ -41,6 +41,9 @@ class Report:
     """Kinds that this place cannot have, and why."""
     sights: Counter[str] = field(default_factory=Counter)
     payments: int = 0
+    """All that ended, those among them that were asked for after the last fault."""
+    accepted_meanwhile: int = 0
+    """Payments that were accepted before the last fault was over."""
     ended: dict[str, int] = field(default_factory=dict)
     resolved_unknowns: int = 0
     told: int = 0
@@ -95,6 +98,7 @@ class Report:
                 if hit.missed
             ],
             "payments": self.payments,
+            "accepted_meanwhile": self.accepted_meanwhile,
             "ended": self.ended,
             "resolved_unknowns": self.resolved_unknowns,
             "told": self.told,
