@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from proof import queries_telling as queries
 from proof.body import ZERO_ID
 from proof.findings import Check, Findings
-from proof.limits import SKEW_S
+from proof.limits import SKEW_S, SUM_S_MAX
 from proof.relations import (
     ASIDE,
     DEMANDED,
@@ -61,7 +61,15 @@ class Notices:
         self._refused = 0
 
     async def read(self, connection: Connection) -> None:
-        """Accounts of people who have several."""
+        """Accounts of people who have several, and what was carried wrongly."""
+        age_s = self._scope.age_us / US
+        wrong = await connection.fetch(queries.WRONG_CARRIED, age_s, timeout=SUM_S_MAX)
+        for payment_id, delivery_id, what in wrong:
+            self._findings.fault(
+                Check.NOTICES,
+                f"push or letter {delivery_id} {what}",
+                subject=None if payment_id is None else payment_id.bytes,
+            )
         if self._is_looking:
             rows = await connection.fetch(queries.SHARED)
             self._shared = {account.bytes: number for account, number in rows}

@@ -73,6 +73,22 @@ NOTICES: Final = f"""
            (payment_id IS NULL AND subject = ANY($2::text[]))::int::int2, count::bigint, planned_at
     FROM notifications WHERE planned_at >= {_SINCE}"""  # noqa: S608 - own words only
 
+# Pushes and letters; `$1` is an age in seconds beyond which nothing pointless is kept waiting.
+WRONG_CARRIED: Final = """
+    SELECT payment_id, delivery_id, what FROM (
+        SELECT later.payment_id, later.delivery_id, 'was sent before what comes first' AS what
+        FROM notification_deliveries AS earlier JOIN notification_deliveries AS later
+          ON later.payment_id = earlier.payment_id AND later.person_id = earlier.person_id
+          AND later.channel = earlier.channel
+          AND later.device_id IS NOT DISTINCT FROM earlier.device_id
+        WHERE earlier.state = 'waiting' AND earlier.rank < later.rank AND later.state = 'sent'
+        UNION ALL
+        SELECT payment_id, delivery_id, 'is pointless since ' || expires_at || ', and still waits'
+        FROM notification_deliveries
+        WHERE state = 'waiting' AND expires_at < now() - make_interval(secs => $1)
+    ) AS wrong
+    ORDER BY delivery_id LIMIT 1000"""
+
 # Who is told of payments on their account. Who has chosen may have chosen not to be; a person
 # without a row was never told anything, or was forgotten.
 HOLDERS: Final = """

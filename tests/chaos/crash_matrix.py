@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from runtime.clock import SystemClock
 from runtime.crash_points import ORDERED, REACHED, Death, Point
 from runtime.topics import group_of, topic_map
+from tests.chaos.freezing import ask_to_freeze
 from tests.support.waiting import eventually
 from titan.chaos.client import Client
 from titan.chaos.garbage import litter
@@ -48,6 +49,7 @@ STAGES = (
     "risk_screening",
     "handle_resolution",
     "account_opening",
+    "account_freezing",
     "handle_directory",
 )
 """The last in the flow first."""
@@ -150,6 +152,10 @@ class Matrix:
             match room:
                 case "account_opening":
                     self.begin(self.open())
+                case "account_freezing":
+                    await ask_to_freeze(
+                        self.target.titan.addresses.kafka_bootstrap, self.client.history.random
+                    )
                 case "handle_directory" | "handles":
                     self.begin(self.claim())
             with contextlib.suppress(TimeoutError):

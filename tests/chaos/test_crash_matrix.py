@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from runtime.crash_points import Death, Point
-from tests.chaos.crash_matrix import cells, opened_matrix
+from runtime.topics import topic_map
+from tests.chaos.crash_matrix import STAGES, cells, opened_matrix
 from titan.chaos.books import check
 from titan.chaos.opening import opened_target
+from titan.packing import stages_of
 
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1_500)]
 
@@ -30,6 +32,7 @@ FULL = [
 async def test_every_room_dies_at_every_point_and_nothing_is_lost(
     death: Death, members: int, tell: Callable[[str], None]
 ) -> None:
+    assert set(STAGES) == set(stages_of(topic_map()))
     directory = Path(tempfile.mkdtemp(prefix="titan-matrix-"))
     said: list[str] = []
     try:
