@@ -8,6 +8,21 @@ TOLD = f"subject = {POSTED} AND event_type = 'payment.posted.v1'"
 TOLD_DELIVERY = f"SELECT delivery_id FROM webhook_deliveries WHERE {TOLD}"
 NOTICE = f"payment_id = {POSTED} AND subject = 'payment-received'"
 
+
+def carried(state: str, rank: int, *, expires: str = "now() + interval '1 hour'") -> list[str]:
+    """A push about the payment, to the one who was paid, at one device of theirs."""
+    ended = "NULL" if state == "waiting" else "now()"
+    return [
+        (
+            "INSERT INTO notification_deliveries (delivery_id, notification_id, person_id, channel,"
+            " device_id, payment_id, rank, planned_at, due_at, expires_at, state, ended_at)"
+            f" SELECT gen_random_uuid(), notification_id, {NEW_ID}, 'apns', {NEW_ID}, payment_id,"
+            f" {rank}, now(), now(), {expires}, '{state}', {ended}"
+            f" FROM notifications WHERE {NOTICE}"
+        )
+    ]
+
+
 PLANTED_TELLING: list[tuple[Check, str, list[str]]] = [
     (
         Check.WEBHOOKS,
@@ -104,6 +119,16 @@ PLANTED_TELLING: list[tuple[Check, str, list[str]]] = [
         Check.NOTICES,
         "refusals that no event says",
         ["UPDATE notifications SET count = 9 WHERE subject = 'payment-refused'"],
+    ),
+    (
+        Check.NOTICES,
+        "was sent before what comes first",
+        [*carried("waiting", 1), *carried("sent", 3)],
+    ),
+    (
+        Check.NOTICES,
+        "is pointless since",
+        carried("waiting", 3, expires="now() - interval '1 hour'"),
     ),
     (
         Check.OFFSETS,
