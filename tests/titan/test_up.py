@@ -120,14 +120,16 @@ def demonstration(heard: list[dict[str, Any]]) -> dict[str, Any]:
     return shown
 
 
-def assert_told_by_webhook(shown: dict[str, Any]) -> None:
+def assert_people_are_told(shown: dict[str, Any]) -> None:
     told = shown["webhooks"]
     assert {each["type"] for each in told} == {"payment.requested.v1", "payment.posted.v1"}
     assert all(each["verified"] and each["answered"] == 204 for each in told)
+    assert {each["handle"] for each in shown["notifications"]} == {"alice", "bob"}
+    assert all(each["after_ms"] >= 0 for each in (*told, *shown["notifications"]))
 
 
 def assert_money_moved(shown: dict[str, Any]) -> None:
-    assert_told_by_webhook(shown)
+    assert_people_are_told(shown)
     assert shown["state"] == "posted"
     assert [hop["event"] for hop in shown["journey"]] == STATES
     assert [hop["topic"] for hop in shown["journey"]] == [f"payment.{s}.v1" for s in STATES]

@@ -119,7 +119,7 @@ async def test_gone_disables_tells_and_sets_aside(place: Place) -> None:
                 "SELECT value FROM outbox WHERE key = $1", endpoint.client_id.encode()
             )
         [event] = [json.loads(each["value"]) for each in told]
-        assert event["endpoint_id"] == str(endpoint.endpoint_id)
+        assert (event["endpoint_id"], event["reason"]) == (str(endpoint.endpoint_id), "gone")
         await pool.keep_up((upkeep.set_aside,))
         [delivery] = await place.deliveries(endpoint)
         assert delivery["state"] == "dead"
@@ -138,6 +138,11 @@ async def test_failing_for_days_disables(place: Place) -> None:
         place.clock.ahead += timedelta(days=1)
         await settle(pool)
         assert (await place.row(endpoint))["disabled_reason"] == "failing"
+        async with place.database.connection() as connection:
+            told = await connection.fetchval(
+                "SELECT value FROM outbox WHERE key = $1", endpoint.client_id.encode()
+            )
+        assert json.loads(told)["reason"] == "failing"
 
 
 async def test_an_open_breaker_lets_one_probe_through_and_a_success_closes_it(place: Place) -> None:
