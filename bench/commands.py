@@ -1,6 +1,7 @@
 """The commands beside `python -m bench` itself: each on a Titan of its own, results kept.
 
-growth, scale and profile write bench/results/ and draw; check holds ratios against the kept ones.
+growth, scale, prove and profile write bench/results/ and draw; check holds ratios against what is
+kept there.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,6 +22,7 @@ from bench.machine import Machine, this_machine
 from bench.place import open_place
 from bench.profile import as_markdown as profile_markdown
 from bench.profile import measure_profile
+from bench.prove import measure_prove
 from bench.report import print_table
 from bench.results import load, save
 from bench.rig import Rig, open_rig
@@ -90,6 +92,21 @@ def scale(
     _fail_unless(all(figure.meets_target is not False for figure in figures))
 
 
+def prove(
+    *,
+    payments: Annotated[int, typer.Option(min=1, help="So many to prove.")] = 1_000_000,
+    keep: KeepOption = True,
+) -> None:
+    """What a proof takes, and what payments feel of it; 1,000,000 take a quarter of an hour."""
+    machine = _machine()
+    figures = _measure(lambda rig: measure_prove(rig, payments, say=_STDERR.print))
+    print_table(Console(), figures)
+    if keep:
+        save("prove", machine, figures)
+        _draw()
+    _fail_unless(all(figure.meets_target is not False for figure in figures))
+
+
 def profile(
     *,
     payments: Annotated[int, typer.Option(min=1, help="Payments of the backlog.")] = 60_000,
@@ -132,7 +149,7 @@ def draw() -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the app."""
-    for command in (growth, scale, profile, check, draw):
+    for command in (growth, scale, prove, profile, check, draw):
         app.command()(command)
 
 

@@ -13,10 +13,13 @@ from bench.profile import Profile
 from bench.profile import as_markdown as profile_markdown
 from bench.report import figures_markdown, write_block
 from bench.results import DIRECTORY, Document, figures_of, load, machine_of
+from titan.chaos.schedule import Kind
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 PERFORMANCE: Final = "performance.md"
 SCALE: Final = "scale.md"
+PROOF: Final = "proof.md"
+REPLAY: Final = "replay.md"
 
 Pictures = Mapping[str, str]
 """SVG by the name of its file."""
@@ -25,6 +28,7 @@ Pictures = Mapping[str, str]
 def draw_all(docs: Path = DOCS, results: Path = DIRECTORY) -> list[Path]:
     """Draw what there are results of; what was never measured keeps its picture and block."""
     performance, scaling = docs / PERFORMANCE, docs / SCALE
+    proof, replaying = docs / PROOF, docs / REPLAY
     pictures: dict[str, str] = {}
     if figures := load("figures", results):
         pictures["latency.svg"] = latency_picture(figures_of(figures))
@@ -40,6 +44,10 @@ def draw_all(docs: Path = DOCS, results: Path = DIRECTORY) -> list[Path]:
         costs = Costs.from_json(scale["costs"])
         write_block(scaling, "costs", costs_markdown(costs))
         write_block(scaling, "plan", as_markdown(costs))
+    if prove := load("prove", results):
+        write_block(proof, "prove", _tables(prove))
+    if replay := load("replay", results):
+        write_block(replaying, "replay", _tables(replay))
     for when in ("before", "after"):
         if profile := load(f"profile-{when}", results):
             lines = profile_markdown(Profile.from_json(profile["profile"]))
@@ -47,7 +55,7 @@ def draw_all(docs: Path = DOCS, results: Path = DIRECTORY) -> list[Path]:
             write_block(performance, f"profile {when}", text)
     if campaign := load("campaign", results):
         pictures["recovery.svg"] = recovery_picture(campaign)
-        write_block(performance, "recovery", _shown("recovery.svg"))
+        write_block(proof, "campaign", f"{campaign_table(campaign)}\n\n{_shown('recovery.svg')}")
     written: list[Path] = []
     for name, picture in pictures.items():
         path = docs / "pictures" / name
@@ -171,6 +179,23 @@ def recovery_picture(campaign: Document) -> str:
         x=Axis(label="s", logarithmic=True),
         rows=rows,
     )
+
+
+def campaign_table(campaign: Document) -> str:
+    """Of each kind of fault how often it struck, and how long it was felt."""
+    lines = [
+        "| fault | struck | flow p50 s | p99 | max | calm p50 s | max |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for kind, found in campaign["recovery_s"].items():
+        flow, calm = found["flow"], found["calm"]
+        cells = [
+            *(f"{flow[each]:.2f}" if flow else "" for each in ("p50", "p99", "max")),
+            *(f"{calm[each]:.2f}" if calm else "" for each in ("p50", "max")),
+        ]
+        lines.append(f"| {Kind[kind]} | {found['faults']} | {' | '.join(cells)} |")
+    seen = ", ".join(f"{what} {times:,}" for what, times in campaign["sights"].items())
+    return "\n".join([*lines, "", f"Seen: {seen}."])
 
 
 def _points(figures: Sequence[Figure], group: str, name: str) -> list[tuple[float, float]]:

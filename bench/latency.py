@@ -55,11 +55,14 @@ def payment_request(people: People, key: str) -> bytes:
     return post_request("/payments", json.dumps(body).encode(), key=key)
 
 
-async def measure_latency(rig: Rig, rate_per_s: int, seconds: float) -> list[Figure]:
-    """Send at the rate; hold each 202 against the time at which payment.posted was appended.
+async def measure_latency(
+    rig: Rig, rate_per_s: int, seconds: float, *, name: str = ""
+) -> list[Figure]:
+    """Send at the rate; a name is of one run among others at that rate.
 
-    The broker stamps whole ms, rounded down; they are rounded up here, so what is reported is at
-    most 1 ms too much and never too little.
+    Each 202 is held against the time at which payment.posted was appended. The broker stamps whole
+    ms, rounded down; they are rounded up here, so what is reported is at most 1 ms too much and
+    never too little.
     """
     changes = Changes(rig.place.dsn, name="bench", clock=rig.clock)
 
@@ -74,8 +77,8 @@ async def measure_latency(rig: Rig, rate_per_s: int, seconds: float) -> list[Fig
     start = await rig.log.ends()
     posted_before = await rig.count(POSTED)
     try:
-        warm = await _run(rig, client, feed, rate_per_s, _WARM_UP_S, name="warm")
-        seen = await _run(rig, client, feed, rate_per_s, seconds, name="measured")
+        warm = await _run(rig, client, feed, rate_per_s, _WARM_UP_S, name=f"{name}warm")
+        seen = await _run(rig, client, feed, rate_per_s, seconds, name=f"{name}measured")
     finally:
         await client.close()
         await changes.stop()
@@ -88,7 +91,8 @@ async def measure_latency(rig: Rig, rate_per_s: int, seconds: float) -> list[Fig
         if topic != PaymentPosted.TOPIC:
             raise RuntimeError("a payment of the benchmark was refused")
         posted_ms.append(max(0.0, appended_at_ms + 1 - accepted_at_ms))
-    return _figures(rate_per_s, seen, posted_ms)
+    group = f"open loop, {rate_per_s} payments/s"
+    return _figures(f"{group}, {name}" if name else group, rate_per_s, seen, posted_ms)
 
 
 async def _run(
@@ -121,11 +125,11 @@ async def _run(
     return seen
 
 
-def _figures(rate_per_s: int, seen: _Seen, posted_ms: Sequence[float]) -> list[Figure]:
+def _figures(group: str, rate_per_s: int, seen: _Seen, posted_ms: Sequence[float]) -> list[Figure]:
     p50_target, p99_target = TARGETS_MS.get(rate_per_s, (None, None))
     return [
         Figure(
-            group=f"open loop, {rate_per_s} payments/s",
+            group=group,
             name=f"{name}, p{percent}",
             value=percentile(values, percent),
             unit="ms",

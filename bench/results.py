@@ -10,7 +10,8 @@ from bench.machine import Machine
 from bench.report import as_json
 
 DIRECTORY: Final = Path(__file__).resolve().parent / "results"
-"""figures, growth, scale, profile-before, profile-after, ratios and campaign (.json each)."""
+"""figures, growth, scale, prove, replay, profile-before, profile-after, ratios and campaign
+(.json each)."""
 
 Document = Mapping[str, Any]
 

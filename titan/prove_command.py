@@ -1,6 +1,7 @@
 """`titan prove`: the books, on a running system, from the log, the ledger and the projections."""
 
 import asyncio
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -138,6 +139,7 @@ def report_of(
         "credited_minor": proof.credited_minor,
         "events": proof.events,
         "phases_s": proof.phases_s,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "spilled_bytes": proof.spilled_bytes,
         "counter_example": None if proof.story is None else proof.story.as_json(),
     }

@@ -10,6 +10,7 @@ import pytest
 from bench import results
 from bench.draw import (
     DOCS,
+    campaign_table,
     draw_all,
     growth_pictures,
     latency_picture,
@@ -23,9 +24,10 @@ FIGURE = Figure(group="drain", name="rate", value=6_000, unit="/s", target=5_000
 CAMPAIGN = {
     "faults": 12,
     "recovery_s": {
-        "STAGE_KILLED": {"faults": 8, "flow": {"p50": 0.2, "p99": 1.0, "max": 1.5}, "calm": {}},
-        "NEVER_FELT": {"faults": 4, "flow": {}, "calm": {}},
+        "KILL_STAGE": {"faults": 8, "flow": {"p50": 0.2, "p99": 1.0, "max": 1.5}, "calm": {}},
+        "FLUSH_CACHE": {"faults": 4, "flow": {}, "calm": {}},
     },
+    "sights": {"duplicate delivery ignored": 1_234},
 }
 
 
@@ -55,8 +57,16 @@ def test_lines_of_progress_before_a_report_are_passed_over(tmp_path: Path) -> No
 def test_a_campaign_shows_the_kinds_that_were_felt() -> None:
     svg = recovery_picture(CAMPAIGN)
 
-    assert "stage killed (8)" in svg
-    assert "never felt" not in svg
+    assert "kill stage (8)" in svg
+    assert "flush cache" not in svg
+
+
+def test_the_table_of_a_campaign_has_every_kind_and_what_was_seen() -> None:
+    table = campaign_table(CAMPAIGN)
+
+    assert "| kill -9 of a stage | 8 | 0.20 | 1.00 | 1.50 |  |  |" in table
+    assert "| FLUSHALL | 4 |  |  |  |  |  |" in table
+    assert "Seen: duplicate delivery ignored 1,234." in table
 
 
 GROWTH = {
@@ -126,7 +136,8 @@ def test_pages_and_pictures_are_those_of_the_kept_results(tmp_path: Path) -> Non
     shutil.copytree(DOCS, docs)
     drawn = draw_all(docs)
 
-    for path in [*drawn, docs / "performance.md", docs / "scale.md"]:
+    pages = (docs / f"{name}.md" for name in ("performance", "scale", "proof", "replay"))
+    for path in [*drawn, *pages]:
         committed = DOCS / path.relative_to(docs)
         assert path.read_text("utf-8") == committed.read_text("utf-8"), path.name
     assert {path.name for path in drawn} == {path.name for path in DOCS.glob("pictures/*")}
