@@ -41,9 +41,10 @@ from runtime.unit import PostgresUnits
 from runtime.vault import Binding, Vault
 from schemas.event import Event
 from schemas.payment import PaymentPosted
+from tests.producers.notifications.hands import Hands
 from tests.producers.notifications.parts import Basket, caller_of
 from tests.support.asgi import Answer, Headers, call, running
-from tests.support.memory_stage import NOW, FixedClock, RawRecord, message_of
+from tests.support.memory_stage import NOW, RawRecord, message_of
 from tests.support.vaults import memory_vault
 from tests.support.waiting import eventually
 
@@ -110,7 +111,7 @@ class Place:
 
     def __init__(self, database: Database, dsn: str) -> None:
         self.database = database
-        self.clock = FixedClock()
+        self.clock = Hands()
         self.vault: Vault = memory_vault(bytes(32), clock=self.clock)
         self.settings = Settings(kafka_bootstrap="127.0.0.1:1", postgres_dsn=SecretStr(dsn))
         self.publisher = MemoryPublisher()
@@ -224,7 +225,7 @@ class Place:
         return self.baskets[channel].letters[before:]
 
     def pass_time(self, **duration: float) -> None:
-        self.clock.time += timedelta(**duration)
+        self.clock.pass_s(timedelta(**duration).total_seconds())
 
     async def execute(self, statement: str, *arguments: object) -> None:
         async with self.database.connection() as connection:

@@ -139,22 +139,42 @@ async def test_what_will_never_be_taken_is_not_tried_again(place: Place, ada: Pe
     assert await place.ends_of(ada) == [("refused", "BadTopic")]
 
 
-async def test_a_carrier_that_takes_nothing_rests_and_no_try_counts(
+async def test_a_carrier_that_takes_nothing_rests_ever_longer_and_no_try_counts(
     place: Place, ada: Person
 ) -> None:
+    """RFC 6585 429 and RFC 9110 503 without a Retry-After: one letter asks after each rest."""
+    away = Later("503", None, is_everybodys=True)
+    basket = place.baskets[Channel.APNS]
     for _ in range(3):
         await paid(place, ada)
-    place.baskets[Channel.APNS].fates = [Later("503", None, is_everybodys=True)] * 3
+    basket.fates = [away] * 3
     assert len(await place.carry()) == 3
-    place.pass_time(minutes=5)
-    assert await place.carry() == []
+    for rest_s in (1, 2, 4, 8, 16, 32, 60, 60):
+        place.pass_time(seconds=rest_s - 0.01)
+        assert await place.carry() == []
+        basket.fates = [away]
+        place.pass_time(seconds=0.02)
+        assert len(await place.carry()) == 1
     rows = await place.fetch(
         "SELECT DISTINCT attempts, state FROM notification_deliveries WHERE person_id = $1",
         ada.person_id,
     )
     assert [tuple(row) for row in rows] == [(0, "waiting")]
-    place.courier = place.new_courier()
-    assert len(await place.carry()) == 3
+    place.pass_time(seconds=61)
+    assert len(await place.carry()) == 1
+    assert len(await place.carry()) == 2
+
+
+async def test_a_carrier_rests_for_as_long_as_it_asks(place: Place, ada: Person) -> None:
+    for _ in range(2):
+        await paid(place, ada)
+    place.baskets[Channel.APNS].fates = [Later("429", 90.0, is_everybodys=True)] * 2
+    assert len(await place.carry()) == 2
+    place.pass_time(seconds=89)
+    assert await place.carry() == []
+    place.pass_time(seconds=2)
+    assert len(await place.carry()) == 1
+    assert len(await place.carry()) == 1
 
 
 async def test_one_letter_that_breaks_does_not_stop_those_beside_it(
