@@ -168,6 +168,7 @@ async def test_a_replay_is_narrowed_and_tells_also_what_was_never_told(
     async with open_sink() as sink, place.pool() as pool:
         made = await webhooks.make(url=sink.url(), event_types=["payment.posted"])
         posted = await place.tell(webhooks.client_id, count=4)
+        between = place.clock.now().isoformat()
         refused = await place.tell(webhooks.client_id, event_type="payment.refused.v1", count=2)
         await settle(pool)
         assert set(sink.ids()) == set(ids_of(posted, made))
@@ -180,6 +181,8 @@ async def test_a_replay_is_narrowed_and_tells_also_what_was_never_told(
                 posted[2:],
             ),
             ({"since": place.clock.now().isoformat()}, []),
+            ({"since": between, "event_types": ["payment.*"]}, refused),
+            ({"until": between, "event_types": ["payment.*"]}, posted),
             ({}, posted),
         ):
             sink.received.clear()
