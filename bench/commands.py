@@ -54,7 +54,7 @@ def growth(
     ] = ROUND,
     keep: KeepOption = True,
 ) -> None:
-    """What a payment costs while tables, log and processes grow; 2,000,000 take ten minutes."""
+    """What a payment costs while tables, log and processes grow; exit 1 if it grows beyond 10 %."""
     machine = _machine()
     found = _measure(
         lambda rig: measure_growth(rig, payments, round_payments=round_payments, say=_STDERR.print)
@@ -65,6 +65,7 @@ def growth(
         rounds = [asdict(each) for each in found.rounds]
         save("growth", machine, figures, rounds=rounds, round_payments=round_payments)
         _draw()
+    _fail_unless(all(figure.meets_target is not False for figure in figures))
 
 
 def scale(
