@@ -11,10 +11,10 @@ POLL_INTERVAL_S = 0.02
 
 
 @overload
-async def eventually(condition: Callable[[], Awaitable[T]], timeout_s: float = 10.0) -> T: ...
+async def eventually(condition: Callable[[], Awaitable[T]], timeout_s: float = 30.0) -> T: ...
 @overload
-async def eventually(condition: Callable[[], T], timeout_s: float = 10.0) -> T: ...
-async def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+async def eventually(condition: Callable[[], T], timeout_s: float = 30.0) -> T: ...
+async def eventually(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """What the condition first answers that is true; it may be a coroutine function.
 
     An AssertionError inside it counts as "not yet" until the time is up, and is then the one that

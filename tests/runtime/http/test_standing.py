@@ -50,7 +50,7 @@ def test_the_last_word_about_each_stands() -> None:
 
 
 def test_what_can_matter_no_more_is_dropped_and_what_lasts_is_not() -> None:
-    book = StandingBook(clock=SystemClock())
+    book = StandingBook(clock=At(NOW))
     over = NOW - MARGIN - timedelta(seconds=1)
     soon = NOW + timedelta(minutes=10)
 
