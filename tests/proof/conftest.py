@@ -12,6 +12,7 @@ from runtime.topics import TopicMap
 from tests.conftest import RUN
 from tests.proof.world import World, close_world, open_world, settle, small_map
 from tests.support.databases import create_migrated_database, with_database
+from tests.support.topics import drop_topics
 from titan.servers import Endpoints
 
 NUMBERS = itertools.count()
@@ -45,6 +46,7 @@ async def new_world(
     yield make
     for world in worlds:
         await close_world(world)
+        await drop_topics(endpoints.kafka_bootstrap, world.settings.topic_prefix)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

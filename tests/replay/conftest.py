@@ -4,7 +4,7 @@ The tests of one module share them. Each leaves the tables as the log has them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import asyncpg
@@ -17,11 +17,12 @@ from runtime.topics import topic_map
 from tests.conftest import RUN
 from tests.replay.place import Place
 from tests.support.databases import create_migrated_database
+from tests.support.topics import drop_topics
 from titan.servers import Endpoints
 
 
 @pytest.fixture(scope="module")
-def ground(endpoints: Endpoints, pytestconfig: pytest.Config) -> Settings:
+def ground(endpoints: Endpoints, pytestconfig: pytest.Config) -> Iterator[Settings]:
     """Topics and tables, empty."""
     run = pytestconfig.stash[RUN].name
     name = f"{run}_replay_{uuid4().hex[:8]}"
@@ -31,12 +32,13 @@ def ground(endpoints: Endpoints, pytestconfig: pytest.Config) -> Settings:
         await apply_topics(endpoints.kafka_bootstrap, topic_map(), prefix=prefix)
         return await create_migrated_database(endpoints.postgres_dsn, run=run, name=name)
 
-    return Settings(
+    yield Settings(
         kafka_bootstrap=endpoints.kafka_bootstrap,
         postgres_dsn=asyncio.run(make()),  # type: ignore[arg-type] # pydantic makes it a secret
         topic_prefix=prefix,
         vault_key="A" * 43 + "=",  # type: ignore[arg-type]
     )
+    asyncio.run(drop_topics(endpoints.kafka_bootstrap, prefix))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.event import Position
 from tests.support.memory_stage import NOW
+from tests.support.topics import drop_topics
 from titan.cli import app
 from titan.dlq_command import hexdump
 from titan.servers import Endpoints
@@ -91,9 +93,10 @@ class Place:
 
 
 @pytest.fixture
-async def place(endpoints: Endpoints, topic_prefix: str) -> Place:
+async def place(endpoints: Endpoints, topic_prefix: str) -> AsyncIterator[Place]:
     await apply_topics(endpoints.kafka_bootstrap, topic_map(), prefix=topic_prefix)
-    return Place(endpoints.kafka_bootstrap, topic_prefix)
+    yield Place(endpoints.kafka_bootstrap, topic_prefix)
+    await drop_topics(endpoints.kafka_bootstrap, topic_prefix)
 
 
 @pytest.mark.real
