@@ -1,7 +1,4 @@
-"""Notifications on a real PostgreSQL: the stage that plans, the edge, and carriers of the test's.
-
-Each test has people, accounts and keys of its own; only the tables are shared.
-"""
+"""Notifications on a real PostgreSQL, with carriers of the test's; only the tables are shared."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
