@@ -3,6 +3,7 @@
 Why in this order, and what may be demanded of what: proof/scope.py.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,9 +126,9 @@ class _Prover:
             )
             async with self._phase("joins"):
                 await self._join(connection, scope, taker, payments)
-                self._each("joining deliveries", telling.join)
+                await self._each("joining deliveries", telling.join)
                 await telling.look_up(connection)
-                self._each("joining notifications", notices.join)
+                await self._each("joining notifications", notices.join)
                 notices.tell_nameless()
             async with self._phase("story"):
                 story = await self._story(connection, payments)
@@ -216,28 +217,32 @@ class _Prover:
     ) -> None:
         lookup = Lookup(connection, self._route, scope, self._findings)
         chains = ChainJoin(self._route, scope, self._relations, self._findings)
-        self._each("joining causes", chains.join)
+        await self._each("joining causes", chains.join)
         await lookup.unpublished(chains, taker)
         await lookup.unhandled(chains)
         await lookup.undecided(chains)
-        self._each("joining payments", payments.join)
+        await self._each("joining payments", payments.join)
         await lookup.unprojected(payments)
         money = MoneyJoin(scope, self._relations, self._findings)
-        self._each("joining money", money.join)
+        await self._each("joining money", money.join)
         await lookup.unposted(money)
         relations, findings = self._relations, self._findings
-        self._each("following balances", lambda part: follow_balances(relations, part, findings))
+        await self._each(
+            "following balances", lambda part: follow_balances(relations, part, findings)
+        )
         is_whole = not any(topic in scope.horizons_us for topic in CHANGES)
-        self._each(
+        await self._each(
             "joining accounts and handles",
             lambda part: join_facts(relations, part, findings, is_log_whole=is_whole),
         )
         self._box.tell_lost(relations, payments)
 
-    def _each(self, step: str, join: Callable[[int], None]) -> None:
+    async def _each(self, step: str, join: Callable[[int], None]) -> None:
         for part in range(PARTS):
             join(part)
             self._progress(step, part + 1, PARTS)
+            # The loop has a turn, or what the broker answers meanwhile would count as unanswered.
+            await asyncio.sleep(0)
 
     async def _story(self, connection: Connection, payments: PaymentJoin) -> Story | None:
         fault = self._findings.first

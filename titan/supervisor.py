@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from domain.errors import Defect
 from runtime.clock import Clock
 from titan.log_tail import LogTail
 from titan.servers import EmbeddedServer, ServerStartError
@@ -100,7 +101,12 @@ class Child:
         return leftover is not None
 
     def start(self) -> None:
-        """Start the process. Call from a thread that lives as long: it dies with that thread."""
+        """Start the process. Call from a thread that lives as long: it dies with that thread.
+
+        Defect if it runs: two of one name would do everything twice, and one be nobody's child.
+        """
+        if self._process is not None:
+            raise Defect(f"{self.program.name} has been started already")
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._pid_path.parent.mkdir(parents=True, exist_ok=True)
         # A signal nobody can hold up: when the supervisor is gone, so are the servers, and a

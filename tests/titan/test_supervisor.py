@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import Defect
 from runtime.clock import SystemClock
 from tests.support.waiting import eventually
 from titan.supervisor import (
@@ -102,6 +103,16 @@ async def test_a_killed_process_is_started_again_and_that_is_said(place: Place) 
     [line] = place.said
     assert line.startswith("worker-1 was killed by SIGKILL; starting it again in 0.2 s")
     assert str(child.log_path) in line
+
+
+async def test_no_process_is_started_beside_itself(place: Place) -> None:
+    child = place.child(SLEEPS)
+    child.tend()
+    first = child.pid
+    with pytest.raises(Defect, match="worker-1 has been started already"):
+        child.start()
+
+    assert child.pid == first
 
 
 async def test_a_process_that_keeps_dying_is_started_ever_more_seldom(place: Place) -> None:

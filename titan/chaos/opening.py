@@ -118,11 +118,12 @@ async def opened_scene(
     payer = Payer(directory, say=target.said.append)
     receiver = Receiver(directory, say=target.said.append)
     watcher = Watcher(payer.journal, bootstrap)
-    tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(_tend(payer))]
+    tasks = [asyncio.create_task(watcher.run())]
     receiver.child.start()
     try:
         await until(lambda: receiver.is_ready, _READY_S_MAX, "the client's endpoints to be made")
         payer.child.start()
+        tasks.append(asyncio.create_task(_tend(payer)))
         await until(lambda: payer.is_ready, _READY_S_MAX, "the people to be brought in")
         yield Scene(
             target=target,
