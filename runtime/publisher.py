@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -25,6 +26,7 @@ for this producer for good, so a record too large must never get that far."""
 
 _BATCH_BYTES_MAX: Final = 128 * 1024
 _RECORD_OVERHEAD_BYTES: Final = 128
+_CONNECTING_S_MAX: Final = 3.0
 _STOP_S_MAX: Final = 2.0
 
 
@@ -71,17 +73,29 @@ class KafkaPublisher:
         self._partitions: dict[str, int] = {}
         self._in_flight_records = 0
         self._rebuilding = asyncio.Lock()
+        self._is_stopped = False
         self._discarding: set[asyncio.Task[None]] = set()
         self._unanswered: dict[AIOKafkaProducer, set[asyncio.Task[None]]] = defaultdict(set)
 
     async def start(self) -> None:
         """Connect; Unavailable if no broker answers."""
+        self._is_stopped = False
+        await self._connect()
+
+    async def _connect(self) -> None:
         async with self._rebuilding:
+            if self._is_stopped:
+                raise Unavailable("the publisher has been stopped")
             if self._producer is None:
                 self._producer = await self._started()
 
     async def stop(self) -> None:
         """Flush for a moment, then close."""
+        self._is_stopped = True
+        # Whoever is connecting just now, for a send that nobody waits for, is let finish first.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECTING_S_MAX), self._rebuilding:
+                pass
         producer, self._producer = self._producer, None
         if producer is not None:
             await self._give_up(producer)
@@ -89,7 +103,7 @@ class KafkaPublisher:
 
     async def ping(self) -> None:
         """Unavailable if no broker answers."""
-        await self.start()
+        await self._connect()
         producer = self._producer
         if producer is None or not await producer.client.force_metadata_update():
             raise Unavailable("Kafka: no broker answers")
@@ -127,7 +141,7 @@ class KafkaPublisher:
         assert sending is not None
         try:
             if producer is None:
-                await self.start()
+                await self._connect()
                 producer = self._producer
                 assert producer is not None
             self._unanswered[producer].add(sending)
