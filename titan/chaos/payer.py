@@ -11,7 +11,6 @@ from its journal what it was left in doubt about, and asks again before it ends.
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from titan.chaos.history import History, read_history
 from titan.chaos.journal import FileJournal
 from titan.chaos.load import Load, Mixture
 from titan.chaos.people import CROWD, bring_in
+from titan.chaos.words import Words
 
 ORDER: Final = "order.json"
 JOURNAL: Final = "history.jsonl"
@@ -57,21 +57,6 @@ class Order(BaseModel):
     payments_url: str
     handles_url: str
     kafka_bootstrap: str
-
-
-class Words:
-    """Lines that the campaign adds to a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._heard = 0
-
-    def fresh(self) -> Iterator[list[str]]:
-        """The words of each line that was added since the last time."""
-        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
-        for line in lines[self._heard :]:
-            yield line.split()
-        self._heard = len(lines)
 
 
 async def pay(directory: Path) -> None:

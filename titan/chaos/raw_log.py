@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from runtime.topics import DEAD_LETTER_PARTITIONS, topic_map
+from runtime.dead_letter_log import dead_letter_topics
+from runtime.topics import topic_map
 
 _FETCH_MS: Final = 500
 _READ_S_MAX: Final = 60.0
@@ -45,13 +46,11 @@ class RawLog:
             auto_offset_reset="earliest",
         )
         self._unreadable = unreadable
+        own = {topic.name: topic.partitions for topic in topic_map().topics}
+        topics = {**own, **dead_letter_topics(topic_map())}
         self._positions = {
             TopicPartition(name, number): 0
-            for topic in topic_map().topics
-            for name, partitions in (
-                (topic.name, topic.partitions),
-                *((topic.dead_letter(c.group), DEAD_LETTER_PARTITIONS) for c in topic.consumers),
-            )
+            for name, partitions in topics.items()
             for number in range(partitions)
         }
 

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from runtime.clock import SystemClock
 from titan.chaos.client import Client
 from titan.chaos.history import History
+from titan.chaos.words import Words
 from titan.servers.ports import LOOPBACK
 
 ADDRESS: Final = "receiver.json"
@@ -66,7 +67,7 @@ class Receiver:
     """Answers, and flaps when told to."""
 
     def __init__(self, directory: Path, heard: IO[bytes]) -> None:
-        self._flaps = directory / FLAPS
+        self._flaps = Words(directory / FLAPS)
         self._heard = heard
         self._clock = SystemClock()
         self._endpoints: dict[str, Told] = {}
@@ -79,12 +80,9 @@ class Receiver:
 
     async def heed(self) -> None:
         """Hear of each flap that is ordered."""
-        known = 0
         while True:
-            lines = self._flaps.read_text("utf-8").split() if self._flaps.exists() else []
-            for words in lines[known:]:
-                self._flaps_until_s = self._clock.monotonic_s() + float(words)
-            known = len(lines)
+            for [seconds] in self._flaps.fresh():
+                self._flaps_until_s = self._clock.monotonic_s() + float(seconds)
             await self._clock.sleep(_LISTEN_S)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,8 +118,8 @@ class Receiver:
         }
         with suppress(ValueError):
             told = json.loads(body)
-            entry |= {name: told.get(name) for name in ("id", "type", "subject")}
-            entry |= {"event": told.get("id"), "id": message_id}
+            entry |= {"event": told.get("id")}
+            entry |= {name: told.get(name) for name in ("type", "subject")}
         self._heard.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
         self._heard.flush()
         return status

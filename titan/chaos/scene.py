@@ -18,6 +18,7 @@ from titan.chaos.switchboard import Switchboard
 from titan.chaos.target import Target
 from titan.chaos.waiting import StuckError, until
 from titan.chaos.watcher import Watcher
+from titan.chaos.words import Words
 from titan.edge import EDGE_PROCESSES
 from titan.supervisor import Child, Program, Say
 
@@ -29,23 +30,25 @@ _RECEIVER: Final = "titan.chaos.receiver"
 _FAILED: Final = re.compile(rb'"status":(?:0|500)\b')
 
 
+def _process_of(name: str, module: str, directory: Path, say: Say) -> Child:
+    """A process of the client's: `python -m MODULE DIRECTORY`."""
+    program = Program(
+        name=name,
+        arguments=[sys.executable, "-m", module, str(directory)],
+        environment=os.environ,
+        mark=module,
+        stop_s_max=5.0,
+    )
+    return Child(program, directory=directory, clock=SystemClock(), say=say)
+
+
 class Payer:
     """The client's process: killed and started anew like everything else."""
 
     def __init__(self, directory: Path, *, say: Say) -> None:
         self.directory = directory
-        self.child = Child(
-            Program(
-                name="payer",
-                arguments=[sys.executable, "-m", _PAYER, str(directory)],
-                environment=os.environ,
-                mark=_PAYER,
-                stop_s_max=5.0,
-            ),
-            directory=directory,
-            clock=SystemClock(),
-            say=say,
-        )
+        self.child = _process_of("payer", _PAYER, directory, say)
+        self._words = Words(directory / WORDS)
 
     @property
     def journal(self) -> Path:
@@ -64,8 +67,7 @@ class Payer:
 
     def say(self, words: str) -> None:
         """Tell it something."""
-        with (self.directory / WORDS).open("a", encoding="utf-8") as file:
-            file.write(f"{words}\n")
+        self._words.say(words)
 
     def tend(self) -> None:
         """Start it again if it died without being done."""
@@ -78,18 +80,8 @@ class Receiver:
 
     def __init__(self, directory: Path, *, say: Say) -> None:
         self.directory = directory
-        self.child = Child(
-            Program(
-                name="receiver",
-                arguments=[sys.executable, "-m", _RECEIVER, str(directory)],
-                environment=os.environ,
-                mark=_RECEIVER,
-                stop_s_max=5.0,
-            ),
-            directory=directory,
-            clock=SystemClock(),
-            say=say,
-        )
+        self.child = _process_of("receiver", _RECEIVER, directory, say)
+        self._flaps = Words(directory / FLAPS)
 
     @property
     def is_ready(self) -> bool:
@@ -103,8 +95,7 @@ class Receiver:
 
     def flap(self, seconds: float) -> None:
         """Let it answer badly for so long."""
-        with (self.directory / FLAPS).open("a", encoding="utf-8") as file:
-            file.write(f"{seconds}\n")
+        self._flaps.say(str(seconds))
 
     def failed_since(self, offset: int) -> bool:
         """Whether it has answered anything badly since its journal was so long."""
