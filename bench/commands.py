@@ -65,7 +65,7 @@ def growth(
         rounds = [asdict(each) for each in found.rounds]
         save("growth", machine, figures, rounds=rounds, round_payments=round_payments)
         _draw()
-    _fail_unless(all(figure.meets_target is not False for figure in figures))
+    _fail_unless_met(figures)
 
 
 def scale(
@@ -90,7 +90,7 @@ def scale(
     if keep:
         save("scale", machine, figures, **more)
         _draw()
-    _fail_unless(all(figure.meets_target is not False for figure in figures))
+    _fail_unless_met(figures)
 
 
 def prove(
@@ -105,7 +105,7 @@ def prove(
     if keep:
         save("prove", machine, figures)
         _draw()
-    _fail_unless(all(figure.meets_target is not False for figure in figures))
+    _fail_unless_met(figures)
 
 
 def profile(
@@ -186,6 +186,10 @@ def _machine() -> Machine:
 def _draw() -> None:
     for path in draw_all():
         _STDERR.print(f"drawn: {path.name}")
+
+
+def _fail_unless_met(figures: Sequence[Figure]) -> None:
+    _fail_unless(all(figure.meets_target is not False for figure in figures))
 
 
 def _fail_unless(good: bool) -> None:  # noqa: FBT001 - its name reads with it

@@ -1,9 +1,7 @@
 """A proof of many payments: what it takes, and what payments feel of one that runs beside them."""
 
 import asyncio
-import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,6 +11,7 @@ from bench.flow import Flow
 from bench.latency import measure_latency
 from bench.place import Say
 from bench.rig import Rig
+from bench.titan_command import run_titan
 
 SECONDS_MAX: Final = 180.0
 MEMORY_MB_MAX: Final = 500.0
@@ -65,18 +64,10 @@ async def _pay(rig: Rig, payments: int) -> None:
 
 
 async def _proof(rig: Rig) -> dict[str, Any]:
-    """The report of `titan prove` as anybody runs it, and how long all of that took."""
-    began_s = rig.clock.monotonic_s()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "titan", "prove", "--json"),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "TITAN_DATA_DIRECTORY": str(rig.place.titan.directory)},
-    )
-    said, _ = await process.communicate()
-    if process.returncode != 0:
-        raise RuntimeError(f"titan prove ended with status {process.returncode}")
-    report: dict[str, Any] = json.loads(said)
-    return {**report, "took_s": rig.clock.monotonic_s() - began_s}
+    """Its report, and how long all of it took."""
+    environment = {**os.environ, "TITAN_DATA_DIRECTORY": str(rig.place.titan.directory)}
+    report, took_s = await run_titan("prove", environment=environment, clock=rig.clock)
+    return {**report, "took_s": took_s}
 
 
 def _felt(figures: Sequence[Figure]) -> list[Figure]:

@@ -9,9 +9,7 @@ filled it.
 import asyncio
 import json
 import os
-import sys
 import tempfile
-from asyncio.subprocess import PIPE
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -27,6 +25,7 @@ from bench.machine import this_machine
 from bench.meter import Meter, cpu_s_between
 from bench.people import CURRENCY, People, account_id_of
 from bench.report import as_json, print_table
+from bench.titan_command import run_titan
 from replay.log import KafkaLog
 from replay.projection import PROJECTIONS, Name
 from replay.vector import places_of
@@ -155,17 +154,7 @@ async def _commands(
 
     async def run(*arguments: str) -> tuple[Any, float]:
         console.print(f"titan {' '.join(arguments)}")
-        began_s = clock.monotonic_s()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "titan", *arguments, "--json"),
-            cwd=_ROOT,
-            env=environment,
-            stdout=PIPE,
-        )
-        said, _ = await process.communicate()
-        if process.returncode != 0:
-            raise SystemExit(f"titan {arguments[0]} ended with {process.returncode}")
-        return json.loads(said), clock.monotonic_s() - began_s
+        return await run_titan(*arguments, environment=environment, clock=clock)
 
     def note(name: str, value: float, unit: str, *, target: float | None = None) -> None:
         group = f"{count:,} payments, {4 * count:,} events"
