@@ -1,9 +1,10 @@
 """Makes one attempt: signs the event as it is kept, sends it, and says what came of it."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from domain.errors import Defect
 from domain.webhook import REPLY_PURPOSE, SECRET_PURPOSE, URL_PURPOSE, Outcome, outcome_of
@@ -16,6 +17,8 @@ from runtime.vault import Vault
 
 _HEADERS: Final = [("content-type", "application/json"), ("user-agent", "Titan-Webhooks/1")]
 _SECONDS_DIGITS_MAX: Final = 9
+
+T = TypeVar("T")
 
 
 class Finished(NamedTuple):
@@ -67,22 +70,12 @@ class Sender:
         )
 
     def _signer(self, claim: Claim, sealed: str) -> Signer:
-        signer = self._signers.get(sealed)
-        if signer is None:
-            text = self._vault.open(sealed, f"{SECRET_PURPOSE}:{claim.endpoint_id}")
-            signer = self._signers[sealed] = Signer(text)
-            if len(self._signers) > limits.SIGNERS_MAX:
-                self._signers.popitem(last=False)
-        return signer
+        purpose = f"{SECRET_PURPOSE}:{claim.endpoint_id}"
+        return _remembered(self._signers, sealed, lambda: Signer(self._vault.open(sealed, purpose)))
 
     def _url(self, claim: Claim) -> str:
-        url = self._urls.get(claim.url_sealed)
-        if url is None:
-            url = self._vault.open(claim.url_sealed, f"{URL_PURPOSE}:{claim.endpoint_id}")
-            self._urls[claim.url_sealed] = url
-            if len(self._urls) > limits.SIGNERS_MAX:
-                self._urls.popitem(last=False)
-        return url
+        sealed, purpose = claim.url_sealed, f"{URL_PURPOSE}:{claim.endpoint_id}"
+        return _remembered(self._urls, sealed, lambda: self._vault.open(sealed, purpose))
 
     def _kept(self, claim: Claim, body: bytes) -> str | None:
         text = body[: limits.REPLY_KEPT_BYTES].decode(errors="replace")
@@ -90,6 +83,16 @@ class Sender:
 
     def _ms_since(self, began_s: float) -> int:
         return round((self._clock.monotonic_s() - began_s) * 1000)
+
+
+def _remembered(known: OrderedDict[str, T], sealed: str, read: Callable[[], T]) -> T:
+    """What was read of a sealed text; of more than SIGNERS_MAX the oldest is forgotten."""
+    found = known.get(sealed)
+    if found is None:
+        found = known[sealed] = read()
+        if len(known) > limits.SIGNERS_MAX:
+            known.popitem(last=False)
+    return found
 
 
 def retry_after_s(value: str | None, now: datetime) -> int | None:
