@@ -7,7 +7,7 @@ from runtime.clock import SystemClock
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from schemas.account import AccountFreezeRequested, FreezeReason
-from schemas.wire import encode, first_envelope
+from tests.support.memory_stage import message_of
 
 _PUBLISH_S_MAX = 20.0
 
@@ -15,25 +15,18 @@ _PUBLISH_S_MAX = 20.0
 async def ask_to_freeze(bootstrap: str, chance: Random) -> None:
     """Ask to freeze an account that nobody has: the answer is no, and harms nobody."""
     now = SystemClock().now()
-    event_id, account_id = (UUID(int=chance.getrandbits(128), version=4) for _ in range(2))
+    request_id, account_id = (UUID(int=chance.getrandbits(128), version=4) for _ in range(2))
     request = AccountFreezeRequested(
-        request_id=event_id,
+        request_id=request_id,
         requested_at=now,
         account_id=account_id,
         is_frozen=True,
         reason=FreezeReason.SETTLED,
         actor="matrix",
     )
-    envelope = first_envelope(
-        event_id=event_id,
-        idempotency_id=event_id,
-        source="titan/producers/users",
-        now=now,
-        traceparent=None,
-    )
     publisher = KafkaPublisher(bootstrap, prefix="", settings=Settings(), role="matrix")
     await publisher.start()
     try:
-        await publisher.publish([encode(request, envelope)], deadline_s=_PUBLISH_S_MAX)
+        await publisher.publish([message_of(request, now=now)], deadline_s=_PUBLISH_S_MAX)
     finally:
         await publisher.stop()

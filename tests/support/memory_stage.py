@@ -48,14 +48,14 @@ class RawRecord:
     timestamp: int = 1_763_892_187_000
 
 
-def message_of(event: Event, *, idempotency_id: UUID | None = None) -> Message:
+def message_of(event: Event, *, idempotency_id: UUID | None = None, now: datetime = NOW) -> Message:
     """The event as the first of its chain: its id derives from its contents."""
     idempotency_id = idempotency_id or event.subject
     envelope = first_envelope(
         event_id=uuid5(idempotency_id, event.model_dump_json()),
         idempotency_id=idempotency_id,
         source="tests",
-        now=NOW,
+        now=now,
         traceparent=None,
     )
     return encode(event, envelope)
