@@ -10,7 +10,9 @@ from pydantic import SecretStr
 from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
+from tests.conftest import RUN
 from tests.producers.auth.place import CHEAP, Auth, auth_at
+from tests.support.databases import create_migrated_database
 from titan.servers import Endpoints
 
 ROOM = "producers.auth"
@@ -26,11 +28,20 @@ def auth_prefix(endpoints: Endpoints, worker: str) -> str:
     return prefix
 
 
+@pytest.fixture(scope="session")
+def auth_dsn(endpoints: Endpoints, worker: str, pytestconfig: pytest.Config) -> str:
+    """A database of this room's own: what another left in an outbox goes to topics not here."""
+    run = pytestconfig.stash[RUN].name
+    return asyncio.run(
+        create_migrated_database(endpoints.postgres_dsn, run=run, name=f"{run}_{worker}_auth")
+    )
+
+
 @pytest.fixture
-def settings(endpoints: Endpoints, database_dsn: str, redis_url: str, auth_prefix: str) -> Settings:
+def settings(endpoints: Endpoints, auth_dsn: str, redis_url: str, auth_prefix: str) -> Settings:
     return Settings(
         kafka_bootstrap=endpoints.kafka_bootstrap,
-        postgres_dsn=SecretStr(database_dsn),
+        postgres_dsn=SecretStr(auth_dsn),
         redis_url=SecretStr(redis_url),
         topic_prefix=auth_prefix,
         vault_key=SecretStr("A" * 43 + "="),

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import string
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -100,6 +101,21 @@ def test_the_envelope_is_as_documented() -> None:
 def test_a_text_is_url_safe_base64_of_the_envelope(envelope: bytes) -> None:
     assert to_text(envelope) == base64.urlsafe_b64encode(envelope).decode()
     assert to_bytes(to_text(envelope)) == envelope
+
+
+@given(envelope=st.binary(min_size=1, max_size=12))
+def test_no_other_text_is_the_same_envelope(envelope: bytes) -> None:
+    def opened(text: str) -> bytes | None:
+        try:
+            return to_bytes(text)
+        except Invalid:
+            return None
+
+    text = to_text(envelope)
+    for place, there in enumerate(text):
+        for letter in string.ascii_letters + string.digits + "-_+/=":
+            if letter != there:
+                assert opened(text[:place] + letter + text[place + 1 :]) != envelope
 
 
 @given(st.text() | st.binary(), bindings)
