@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from titan.servers import Endpoints
 NUMBERS = itertools.count()
 
 NewWorld = Callable[[], Awaitable[World]]
+PassingWorld = Callable[[], AbstractAsyncContextManager[World]]
 CopyOf = Callable[[World], Awaitable[str]]
 
 
@@ -27,26 +29,38 @@ def topics() -> TopicMap:
     return small_map()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def new_world(
+@pytest.fixture(scope="module")
+def passing_world(
     endpoints: Endpoints, worker: str, topics: TopicMap, pytestconfig: pytest.Config
-) -> AsyncIterator[NewWorld]:
-    """Makes worlds in which nothing has happened yet."""
+) -> PassingWorld:
+    """Makes a world in which nothing has happened yet, and takes it away again."""
     run = pytestconfig.stash[RUN].name
-    worlds: list[World] = []
 
-    async def make() -> World:
+    @asynccontextmanager
+    async def made() -> AsyncIterator[World]:
         name = f"{run}_proof_{worker}_{next(NUMBERS)}"
         prefix = f"{name.replace('_', '-')}-"
         dsn = await create_migrated_database(endpoints.postgres_dsn, run=run, name=name)
         await apply_topics(endpoints.kafka_bootstrap, topics, prefix=prefix)
-        worlds.append(await open_world(endpoints.kafka_bootstrap, dsn, prefix, topics))
-        return worlds[-1]
+        world = await open_world(endpoints.kafka_bootstrap, dsn, prefix, topics)
+        try:
+            yield world
+        finally:
+            await close_world(world)
+            await drop_topics(endpoints.kafka_bootstrap, prefix)
 
-    yield make
-    for world in worlds:
-        await close_world(world)
-        await drop_topics(endpoints.kafka_bootstrap, world.settings.topic_prefix)
+    return made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def new_world(passing_world: PassingWorld) -> AsyncIterator[NewWorld]:
+    """Makes worlds that last as long as the module."""
+    async with AsyncExitStack() as worlds:
+
+        async def make() -> World:
+            return await worlds.enter_async_context(passing_world())
+
+        yield make
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,11 +72,11 @@ async def sound(new_world: NewWorld) -> World:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def world(new_world: NewWorld) -> World:
+async def world(passing_world: PassingWorld) -> AsyncIterator[World]:
     """A sound world of the test's own."""
-    made = await new_world()
-    await settle(made)
-    return made
+    async with passing_world() as made:
+        await settle(made)
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

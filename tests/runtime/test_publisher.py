@@ -180,3 +180,22 @@ async def test_what_a_closed_producer_left_unanswered_is_unknown_and_no_longer_i
     await eventually(lambda: publisher._in_flight_records == 0)
     await publisher.publish([message("key", b"second")], deadline_s=10)
     assert await read_back() == {b"key": [b"first", b"second"]}
+
+
+@pytest.mark.real
+async def test_stopped_while_a_send_connects_it_leaves_no_producer_open(
+    endpoints: Endpoints, prefix: str
+) -> None:
+    publisher = KafkaPublisher(
+        endpoints.kafka_bootstrap, prefix=prefix, settings=Settings(), role="tests"
+    )
+    with pytest.raises(Unknown):
+        await publisher.publish([message("key")], deadline_s=0.001)
+    assert publisher._rebuilding.locked()
+
+    await publisher.stop()
+
+    await eventually(lambda: publisher._in_flight_records == 0)
+    assert publisher._producer is None
+    with pytest.raises(Unavailable, match="stopped"):
+        await publisher.ping()

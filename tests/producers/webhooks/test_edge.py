@@ -2,14 +2,18 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from producers.webhooks import limits
-from runtime.settings import Settings
+from producers.webhooks.app import make_app
+from runtime.settings import KeyProviderName, Profile, Settings
 from runtime.standard_webhooks import Verifier
-from tests.producers.webhooks.conftest import Webhooks
+from tests.producers.webhooks.conftest import Webhooks, client_of
+from tests.support.asgi import running
 from tests.support.hostile_urls import REFUSED_URLS
 
 pytestmark = pytest.mark.real
@@ -110,6 +114,27 @@ async def test_a_refused_url_makes_no_endpoint(webhooks: Webhooks, url: str) -> 
     assert answer.status == (201 if loopback else 422), answer.body
     listed = await webhooks.ask("GET", "/webhooks/endpoints")
     assert len(listed.document["data"]) == int(loopback)
+
+
+async def test_outside_the_demo_no_endpoint_is_this_machine(settings: Settings) -> None:
+    strict = settings.model_copy(
+        update={
+            "profile": Profile.PRODUCTION,
+            "key_provider": KeyProviderName.ENVIRONMENT,
+            "keks": SecretStr("kek:" + "A" * 43 + "="),
+        }
+    )
+    async with running(make_app(strict, authenticator=client_of)) as app:
+        webhooks = Webhooks(app, f"client-{uuid4().hex}")
+        made = await webhooks.make()
+        path = f"/webhooks/endpoints/{made['endpoint_id']}"
+        for url in ("https://127.0.0.1/", "https://[::1]/", "http://localhost:8080/"):
+            created = await webhooks.ask("POST", "/webhooks/endpoints", {"url": url})
+            assert (created.status, created.code) == (422, "url_refused"), url
+            moved = await webhooks.ask("PATCH", path, {"url": url}, if_match='"1"')
+            assert (moved.status, moved.code) == (422, "url_refused"), url
+        listed = await webhooks.ask("GET", "/webhooks/endpoints")
+    assert [each["url"] for each in listed.document["data"]] == [made["url"]]
 
 
 @pytest.mark.parametrize(
