@@ -23,7 +23,7 @@ from tests.support.asgi import Answer
 from tests.support.waiting import eventually
 from titan.servers import Endpoints
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 
 @dataclass
