@@ -25,8 +25,9 @@ class Drained:
 async def measure_drain(rig: Rig, count: int, *, name: str = "drain") -> Drained:
     """Write so many payment.requested while the stages are held, let them go, and look on.
 
-    The time runs from there until the last payment is posted in the log, and until its row in
-    the projection says so. Each `name` is a backlog of its own.
+    The time runs from there until the last payment is posted in the log, until its row in the
+    projection says so, and until those who tell people have decided whom. Each `name` is a
+    backlog of its own.
     """
     clock, log, meter = rig.clock, rig.log, rig.place.meter
     rows_before = await rig.count(POSTED)
@@ -41,6 +42,8 @@ async def measure_drain(rig: Rig, count: int, *, name: str = "drain") -> Drained
     posted_s = clock.monotonic_s() - began_s
     await rig.until_count(POSTED, rows_before + count)
     projected_s = clock.monotonic_s() - began_s
+    await rig.until_told()
+    told_s = clock.monotonic_s() - began_s
     cpu_s = cpu_s_between(before, meter.read())
     group = f"backlog of {count:,} payments, inbox on"
     each_us = {part: spent_s / count * 1e6 for part, spent_s in cpu_s.items()}
@@ -59,6 +62,13 @@ async def measure_drain(rig: Rig, count: int, *, name: str = "drain") -> Drained
                 group=group,
                 name="requested to posted",
                 value=count / posted_s,
+                unit="payments/s",
+                shared=_SHARED,
+            ),
+            Figure(
+                group=group,
+                name="requested to posted, projected and told",
+                value=count / told_s,
                 unit="payments/s",
                 shared=_SHARED,
             ),

@@ -43,17 +43,25 @@ class Drain:
         return sum(self.cpu_us.values())
 
 
+def lag_reader(bootstrap: str, *, prefix: str = "") -> LagReader:
+    """Asks the broker how far the stages are, so that a growing table need not be counted."""
+    groups = {group_of(name): topic_map().of_group(group_of(name)) for name in STAGES}
+    return LagReader(groups, bootstrap=bootstrap, prefix=prefix)
+
+
+async def until_through(lag: LagReader, clock: Clock) -> None:
+    """Wait until every stage has handled, and committed, all that it reads."""
+    while any((await lag.read()).values()):
+        await clock.sleep(_LAG_LOOK_S)
+
+
 class Flow:
     """The stages that payments pass, under a prefix, seen from outside."""
 
     def __init__(self, bootstrap: str, *, clock: Clock, prefix: str = "") -> None:
         self.log = Log(bootstrap, prefix=prefix)
         self.clock = clock
-        self._lag = LagReader(
-            {group_of(name): topic_map().of_group(group_of(name)) for name in STAGES},
-            bootstrap=bootstrap,
-            prefix=prefix,
-        )
+        self._lag = lag_reader(bootstrap, prefix=prefix)
 
     async def __aenter__(self) -> Self:
         await self.log.start()
@@ -64,12 +72,8 @@ class Flow:
         await self.log.stop()
 
     async def until_through(self) -> None:
-        """Wait until every stage has handled, and committed, all that it reads.
-
-        Asks the broker, so that a growing table is not counted again and again.
-        """
-        while any((await self._lag.read()).values()):
-            await self.clock.sleep(_LAG_LOOK_S)
+        """Wait until every stage has handled, and committed, all that it reads."""
+        await until_through(self._lag, self.clock)
 
     async def drain(
         self,

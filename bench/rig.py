@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid5
 
+from bench.flow import lag_reader, until_through
 from bench.log import Log, Offsets
 from bench.people import People
 from bench.place import Place
 from runtime import limits
 from runtime.clock import Clock, SystemClock
 from runtime.database import Database
+from runtime.lag import LagReader
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.vault import load_vault
@@ -35,6 +37,7 @@ class Rig:
     people: People
     publisher: KafkaPublisher
     log: Log
+    lag: LagReader
     database: Database
     clock: Clock
 
@@ -77,6 +80,11 @@ class Rig:
             while await self.log.ended_since(start) < wanted:
                 await self.clock.sleep(_LOOK_S)
 
+    async def until_told(self) -> None:
+        """Wait until the stages that tell people of payments have caught up as well."""
+        async with asyncio.timeout(_SETTLE_S_MAX):
+            await until_through(self.lag, self.clock)
+
 
 @asynccontextmanager
 async def open_rig(place: Place, *, people: int) -> AsyncIterator[Rig]:
@@ -85,6 +93,7 @@ async def open_rig(place: Place, *, people: int) -> AsyncIterator[Rig]:
     settings = Settings()
     publisher = KafkaPublisher(place.bootstrap, prefix="", settings=settings, role="bench")
     log = Log(place.bootstrap)
+    lag = lag_reader(place.bootstrap)
     database = await Database.connect(place.dsn, name="bench")
     try:
         await publisher.start()
@@ -94,6 +103,7 @@ async def open_rig(place: Place, *, people: int) -> AsyncIterator[Rig]:
             People(people, clock=clock, vault=load_vault(settings)),
             publisher,
             log,
+            lag,
             database,
             clock,
         )
@@ -101,6 +111,7 @@ async def open_rig(place: Place, *, people: int) -> AsyncIterator[Rig]:
         yield rig
     finally:
         await database.close()
+        await lag.close()
         await log.stop()
         await publisher.stop()
 

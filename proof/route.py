@@ -59,9 +59,6 @@ WEBHOOKS: Final = "webhooks"
 PROJECTION: Final = "payment-projection"
 """The group of those that look on which makes the payments table."""
 
-TELLING: Final = frozenset({NOTIFICATIONS, WEBHOOKS, "event-feed"})
-"""The groups that tell people. They may be late, and nothing of what they read waits for them."""
-
 _STAGE_ROOM: Final = "consumers."
 
 

@@ -30,15 +30,16 @@ from proof.route import (
     NOTIFICATIONS,
     PAYMENTS,
     PROJECTION,
-    TELLING,
     WEBHOOKS,
     Route,
 )
 from proof.scope import US, Scope
 from proof.telling import Telling
 from runtime.limits import CHAIN_AGE_DAYS_MAX
+from runtime.topics import TELLING, group_of
 
 _DAY_US: Final = 86_400 * US
+_TELLING_GROUPS: Final = frozenset(map(group_of, TELLING))
 _LOOKED_ON: Final = {PROJECTION: PROJECTED, WEBHOOKS: PLANNED}
 
 Letters = set[tuple[int, int, int, str]]
@@ -229,7 +230,7 @@ class Taker:
                 return 0
             return _at(since.committed.get(group, {}).get(topic.name, ()), partition)
 
-        readers = {consumer.group for consumer in topic.consumers} - TELLING
+        readers = {consumer.group for consumer in topic.consumers} - _TELLING_GROUPS
         fresh = 0 if since is None else _at(since.proven.get(topic.name, ()), partition)
         return Bounds(
             settled=min([*map(committed, readers), vectors.proven[topic.name][partition]]),

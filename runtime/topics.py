@@ -14,6 +14,9 @@ from schemas.event import Event
 
 TOPICS_FILE: Final = Path(__file__).resolve().parent.parent / "topics.yaml"
 
+TELLING: Final = frozenset({"event_feed", "notifications", "webhooks"})
+"""The stages that tell people. They may be late: no payment waits for them."""
+
 TopicName = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z]+(-[a-z]+)*)+\.v[1-9][0-9]*$")]
 GroupName = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
 RoomName = Annotated[str, Field(pattern=r"^(producers|consumers)\.[a-z]+(_[a-z]+)*$")]

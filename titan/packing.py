@@ -1,10 +1,14 @@
-"""Which stages run in which process: pure, so that the same numbers give the same plan."""
+"""Which stages run in which process: pure, so that the same numbers give the same plan.
 
-from collections.abc import Mapping
+Those that tell people never share a process with those that move money, and run at a lower
+priority: where both want the same CPU the payments have it, and telling catches up afterwards.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.topics import TopicMap
+from runtime.topics import TELLING, TopicMap
 
 STAGE_WEIGHTS_US: Final[Mapping[str, int]] = {
     "handle_resolution": 90,
@@ -48,14 +52,25 @@ def stages_of(topics: TopicMap) -> dict[str, int]:
     return stages
 
 
-def pack(stages: Mapping[str, int], processes: int) -> list[Pack]:
-    """Spread the stages over the processes, evenly by weight.
+def may_be_late(stages: Collection[str]) -> bool:
+    """Whether all that these stages do is tell people."""
+    return TELLING.issuperset(stages)
 
-    With more processes than stages, the heaviest stages get replicas, never more than they have
-    partitions; processes beyond that would have nothing to do and are left out.
+
+def pack(stages: Mapping[str, int], processes: int) -> list[Pack]:
+    """Spread the stages over the processes, evenly by weight, those that tell apart.
+
+    Those that tell get one process more, until there are enough for each stage to have its own.
+    With more than that the heaviest stages get replicas, never more than they have partitions;
+    processes beyond that would have nothing to do and are left out.
     """
     if processes <= len(stages):
-        shares = _shares(stages, max(1, processes))
+        telling = TELLING.intersection(stages)
+        paying = max(1, min(processes, len(stages) - len(telling)))
+        shares = [
+            *_shares(stages.keys() - telling, paying),
+            *_shares(telling, max(1, processes - paying)),
+        ]
         return [
             Pack(name=f"worker-{number}", stages=share, replica=0)
             for number, share in enumerate(shares, 1)
@@ -68,7 +83,7 @@ def pack(stages: Mapping[str, int], processes: int) -> list[Pack]:
     ]
 
 
-def _shares(stages: Mapping[str, int], processes: int) -> list[tuple[str, ...]]:
+def _shares(stages: Collection[str], processes: int) -> list[tuple[str, ...]]:
     """The heaviest first, each to the process that has least so far."""
     loads = [0] * processes
     shares: list[list[str]] = [[] for _ in range(processes)]

@@ -29,6 +29,7 @@ from runtime.database import Database
 from runtime.selfcheck import database_findings, demand_fit
 from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
+from titan.priority import give_way
 from titan.quiet_server import QuietServer, quiet_server
 
 log = structlog.get_logger()
@@ -153,6 +154,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"titan: {'; '.join(setting_faults(error))}\n")
         return EXIT_USAGE
     configure_logging(settings)
+    give_way()
     try:
         uvloop.run(run(arguments[0], settings))
     except TitanError as error:

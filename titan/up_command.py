@@ -34,7 +34,12 @@ DemoOption = Annotated[
 OnceOption = Annotated[bool, typer.Option("--once", help="End after the demo's journey.")]
 ProcessesOption = Annotated[
     int | None,
-    typer.Option(min=1, max=64, help="Processes that share the stages; default: one a core."),
+    typer.Option(
+        min=1,
+        max=64,
+        help="Processes that share the stages, and one more for those that only tell people; "
+        "default: one a core.",
+    ),
 ]
 
 _DEMO_WARNING: Final = (

@@ -8,13 +8,11 @@ batches in progress. With TITAN_METRICS_PORT set, /metrics and /health answer th
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
 import structlog
-import uvicorn
 import uvloop
 from faststream import FastStream
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -40,7 +38,9 @@ from runtime.selfcheck import (
 from runtime.settings import Settings, setting_faults
 from runtime.telemetry import configure_logging
 from runtime.topics import group_of, topic_map
-from titan.packing import stages_of
+from titan.packing import may_be_late, stages_of
+from titan.priority import give_way
+from titan.quiet_server import quiet_server
 
 log = structlog.get_logger()
 
@@ -51,15 +51,6 @@ FIT_WAIT_S_MAX: Final = 120.0
 """A first start formats disks and makes a database; with other servers that is minutes at most."""
 
 _FIT_POLL_S: Final = 0.25
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the worker has its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
 
 
 async def metrics(_request: Request) -> Response:
@@ -89,8 +80,8 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
     spare_collector()
     operations = Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
     operations.state.has_started = False
-    server = _operations_server(operations, settings)
-    serving = asyncio.create_task(server.serve()) if server is not None else None
+    server = quiet_server(operations, host=settings.bind_host, port=settings.metrics_port)
+    serving = asyncio.create_task(server.serve()) if settings.metrics_port else None
     try:
         fit = asyncio.create_task(until_fit(settings, stages, SystemClock()))
         stop = asyncio.create_task(stopping.wait())
@@ -107,7 +98,7 @@ async def run(stages: Sequence[str], settings: Settings) -> None:
             await asyncio.gather(*(app.stop() for app in apps))
         log.info("stopped", stages=list(stages))
     finally:
-        if server is not None and serving is not None:
+        if serving is not None:
             server.should_exit = True
             await serving
 
@@ -154,20 +145,6 @@ def _app_of(stage: str) -> FastStream:
     return app
 
 
-def _operations_server(operations: Starlette, settings: Settings) -> _Server | None:
-    if settings.metrics_port == 0:
-        return None
-    config = uvicorn.Config(
-        operations,
-        host=settings.bind_host,
-        port=settings.metrics_port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-    )
-    return _Server(config)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the named stages; returns the exit status."""
     known = stages_of(topic_map())
@@ -181,6 +158,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"titan: {'; '.join(setting_faults(error))}\n")
         return EXIT_USAGE
     configure_logging(settings)
+    if may_be_late(arguments):
+        give_way()
     try:
         uvloop.run(run(arguments, settings))
     except TitanError as error:

@@ -193,6 +193,11 @@ async def test_commands_find_it_what_dies_is_started_again_and_payments_go_on(
     place = Place(tmp_path / "data")
     async with place.up("--demo", "--processes", "7") as titan:
         await assert_commands_work(place)
+        # Who only tells of payments has the CPU after those who make them.
+        telling, paying = (
+            titan.child("titan.worker", stage).nice() for stage in ("event_feed", "ledger_posting")
+        )
+        assert telling > paying
         for stage in ("ledger_posting", "handle_resolution"):
             titan.child("titan.worker", stage).kill()
             await titan.until("mishap", "worker-")
