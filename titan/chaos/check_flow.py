@@ -13,7 +13,7 @@ FINAL_S_MAX: Final = 60.0
 """An accepted payment has ended within so long, whatever happens."""
 
 # Of a request that is repeated, because these are said anew each time.
-_SAID_ANEW: Final = frozenset({"accepted_at", "description_sealed"})
+_SAID_ANEW: Final = frozenset({"accepted_at", "description_sealed", "is_key_unproven"})
 _REPEATABLE: Final = frozenset({"requested", "conflicted"})
 
 
