@@ -1,6 +1,6 @@
 """The inbox: what each step has decided about each event, so that nothing is decided twice."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
@@ -12,6 +12,10 @@ from runtime import limits
 from runtime.database import Database
 from runtime.unit import MemoryUnit, PostgresUnit, Unit
 from schemas.event import Delivered
+
+_MIDNIGHT: Final = timedelta(hours=1)
+"""Nearer to midnight than this, an event is kept under both dates: more than a batch lasts, and
+than clocks differ."""
 
 
 class Stored(NamedTuple):
@@ -25,10 +29,28 @@ class Stored(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row to be written: what was decided, and the date whose partition keeps it."""
+    """What was decided, and the dates whose partitions keep it."""
 
-    started_on: date
+    days: frozenset[date]
     stored: Stored
+
+
+def days_of(item: Delivered[Any], near: Collection[date]) -> frozenset[date]:
+    """The dates under which an event's decision is kept; `near` is what `days_near` says of now.
+
+    The key refuses a second decision under the same date only. What was caused has one date for
+    ever. An event that begins a chain may come again dated anew, before or after midnight, with
+    other contents in another partition, and be decided by another process at the same moment: so
+    that the two meet, it is kept under the date of its deciding as well.
+    """
+    if item.envelope.causation_id is not None:
+        return frozenset((item.started_on,))
+    return frozenset((item.started_on, *near))
+
+
+def days_near(now: datetime) -> frozenset[date]:
+    """The date, and around midnight both: processes that decide at one moment share one of them."""
+    return frozenset(((now - _MIDNIGHT).date(), (now + _MIDNIGHT).date()))
 
 
 class DecidedBefore(Unavailable):
@@ -77,13 +99,13 @@ class PostgresInbox:
     ) -> dict[UUID, Stored]:
         """One query for the whole batch.
 
-        An event that begins a chain may be a client's retry from after midnight, dated anew:
-        for those the day before is searched as well.
+        An event that begins a chain may be a client's retry from after midnight, dated anew, and
+        either may be read first: for those the days before and after are searched as well.
         """
         days = [item.started_on for item in delivered]
-        since = min(days)
+        since, until = min(days), max(days)
         if any(item.envelope.causation_id is None for item in delivered):
-            since -= timedelta(days=1)
+            since, until = since - timedelta(days=1), until + timedelta(days=1)
         rows = await _postgres(unit).connection.fetch(
             """
             SELECT idempotency_id, event_id, outcome_topic, outcome, decided_at
@@ -94,7 +116,7 @@ class PostgresInbox:
             [item.envelope.idempotency_id for item in delivered],
             step,
             since,
-            max(days),
+            until,
         )
         return {row["idempotency_id"]: Stored(*row) for row in rows}
 
@@ -105,13 +127,14 @@ class PostgresInbox:
             (
                 row.stored.idempotency_id,
                 step,
-                row.started_on,
+                day,
                 row.stored.event_id,
                 row.stored.outcome_topic,
                 row.stored.outcome,
                 row.stored.decided_at,
             )
             for row in rows
+            for day in row.days
         ]
         try:
             if len(records) > _INSERT_ROWS_MAX:

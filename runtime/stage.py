@@ -18,7 +18,7 @@ from runtime import limits, metrics
 from runtime.clock import Clock
 from runtime.crash_points import Point, crash_point
 from runtime.dead_letter import DeadLetter, Record, dead_letter_message
-from runtime.inbox import DecidedBefore, Inbox, Row, Stored
+from runtime.inbox import DecidedBefore, Inbox, Row, Stored, days_near, days_of
 from runtime.poll import UnreadableRecord
 from runtime.publisher import Publisher
 from runtime.topics import Topic, TopicMap, group_of
@@ -176,7 +176,9 @@ class StageRunner:
         the whole unit if an event was decided before, and then it is read after all.
         """
         step = self.stage.name
-        await self._inbox.prepare({item.started_on for item in delivered}, self._clock.now().date())
+        now = self._clock.now()
+        near = days_near(now)
+        await self._inbox.prepare({item.started_on for item in delivered} | near, now.date())
         # A chain's first event may come again dated anew, under another key of the inbox.
         self._looked = self._expects_repeats or any(
             item.envelope.causation_id is None for item in delivered
@@ -199,9 +201,9 @@ class StageRunner:
                 outcomes = await self._handle(decided, unit)
                 if len(outcomes) != len(decided):
                     raise Defect(f"{step} answered {len(decided)} events {len(outcomes)} times")
-                now = self._clock.now()
+                decided_at = self._clock.now()
                 rows = [
-                    _row(item, outcome, now)
+                    Row(days_of(item, near), _stored(item, outcome, decided_at))
                     for item, outcome in zip(decided, outcomes, strict=True)
                 ]
                 await self._inbox.write(unit, step, rows)
@@ -260,14 +262,11 @@ class StageRunner:
         return [encode(self.stage.on_conflict(item), envelope)]
 
 
-def _row(item: Delivered[Any], outcome: Event | None, now: datetime) -> Row:
-    return Row(
-        started_on=item.started_on,
-        stored=Stored(
-            idempotency_id=item.envelope.idempotency_id,
-            event_id=item.envelope.event_id,
-            outcome_topic=None if outcome is None else outcome.TOPIC,
-            outcome=None if outcome is None else event_json(outcome),
-            decided_at=now,
-        ),
+def _stored(item: Delivered[Any], outcome: Event | None, decided_at: datetime) -> Stored:
+    return Stored(
+        idempotency_id=item.envelope.idempotency_id,
+        event_id=item.envelope.event_id,
+        outcome_topic=None if outcome is None else outcome.TOPIC,
+        outcome=None if outcome is None else event_json(outcome),
+        decided_at=decided_at,
     )

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from runtime.database import Database
-from runtime.inbox import DecidedBefore, PostgresInbox, Row, Stored
+from runtime.inbox import DecidedBefore, PostgresInbox, Row, Stored, days_near, days_of
 from runtime.unit import PostgresUnits
 from schemas.event import Delivered, Envelope, Position
 from tests.support.events import screened
@@ -32,7 +32,9 @@ async def database(database_dsn: str) -> AsyncIterator[Database]:
 def row(number: int) -> Row:
     now = datetime.now(UTC)
     event_id = uuid5(NAMESPACE_URL, str(number))
-    return Row(now.date(), Stored(event_id, event_id, "payment.posted.v1", '{"a": "ü"}', now))
+    return Row(
+        frozenset({now.date()}), Stored(event_id, event_id, "payment.posted.v1", '{"a": "ü"}', now)
+    )
 
 
 def delivered(rows: list[Row]) -> list[Delivered[Any]]:
@@ -56,7 +58,7 @@ def delivered(rows: list[Row]) -> list[Delivered[Any]]:
 async def test_a_batch_is_stored_once_however_large(database: Database, count: int) -> None:
     inbox, units = PostgresInbox(database), PostgresUnits(database)
     rows = [row(number) for number in range(count)]
-    await inbox.prepare({rows[0].started_on}, rows[0].started_on)
+    await inbox.prepare(set(rows[0].days), datetime.now(UTC).date())
 
     async with units.begin() as unit:
         await inbox.write(unit, STEP, rows)
@@ -72,19 +74,70 @@ async def test_a_batch_is_stored_once_however_large(database: Database, count: i
     assert stored == {each.stored.idempotency_id: each.stored for each in rows}
 
 
-async def test_a_retry_from_after_midnight_finds_the_first_try(database: Database) -> None:
+@pytest.mark.parametrize("later", [timedelta(days=1), -timedelta(days=1)], ids=["after", "before"])
+async def test_a_retry_from_the_other_side_of_midnight_finds_the_first_try(
+    database: Database, later: timedelta
+) -> None:
     """Only what begins a chain is dated anew; what was caused keeps its chain's date."""
     inbox, units = PostgresInbox(database), PostgresUnits(database)
     first = row(1)
-    tomorrow = first.stored.decided_at + timedelta(days=1)
-    await inbox.prepare({first.started_on}, first.started_on)
+    await inbox.prepare(set(first.days), first.stored.decided_at.date())
     async with units.begin() as unit:
         await inbox.write(unit, STEP, [first])
     [item] = delivered([first])
-    event = screened(accepted_at=tomorrow)
+    event = screened(accepted_at=first.stored.decided_at + later)
     caused = Delivered(event, item.envelope, item.position)
     begins = Delivered(event, item.envelope._replace(causation_id=None), item.position)
 
     async with units.begin() as unit:
         assert await inbox.read(unit, STEP, [begins]) == {first.stored.idempotency_id: first.stored}
         assert await inbox.read(unit, STEP, [caused]) == {}
+
+
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("one_decides", "other_decides"),
+    [
+        (timedelta(hours=14), timedelta(hours=14)),
+        (-timedelta(seconds=1), timedelta(seconds=1)),
+        (timedelta(seconds=1), -timedelta(seconds=1)),
+        (timedelta(days=9), timedelta(days=9)),
+    ],
+    ids=["long after", "around", "around, clocks crossed", "from a backlog of days"],
+)
+async def test_two_dates_of_one_key_are_not_both_decided_at_one_moment(
+    database: Database, one_decides: timedelta, other_decides: timedelta
+) -> None:
+    """Two processes have read the inbox, and found nothing, before either writes."""
+    inbox, units = PostgresInbox(database), PostgresUnits(database)
+    rows = []
+    for dated, decides in (
+        (MIDNIGHT - timedelta(seconds=1), one_decides),
+        (MIDNIGHT + timedelta(seconds=1), other_decides),
+    ):
+        made = row(1)
+        [item] = delivered([made])
+        begins = Delivered(
+            screened(accepted_at=dated), item.envelope._replace(causation_id=None), item.position
+        )
+        days = days_of(begins, days_near(MIDNIGHT + decides))
+        await inbox.prepare(set(days), MIDNIGHT.date())
+        rows.append(made._replace(days=days))
+    one, other = rows
+
+    async def write(each: Row) -> None:
+        async with units.begin() as unit:
+            await inbox.write(unit, STEP, [each])
+
+    await write(one)
+    with pytest.raises(DecidedBefore):
+        await write(other)
+
+
+def test_what_was_caused_is_kept_under_its_own_date_alone() -> None:
+    [item] = delivered([row(1)])
+
+    assert days_of(item, days_near(MIDNIGHT)) == {item.started_on}
+    assert days_near(MIDNIGHT + timedelta(hours=12)) == {MIDNIGHT.date()}
