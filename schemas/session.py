@@ -73,7 +73,7 @@ class RevocationReason(StrEnum):
 class SessionRevoked(SessionEvent):
     """A session was ended; its tokens are believed no more.
 
-    Source: producers.auth.
+    Source: producers.auth, and producers.users where staff suspends its owner.
     Key:    user_id.
     Units:  none.
     Errors: breaks this schema -> dead letter, never retried.

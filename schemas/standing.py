@@ -28,7 +28,7 @@ class StandingChanged(RequestEvent):
 
     `request_id` and `requested_at` are of the act that changed it.
 
-    Source: producers.auth (sessions, credentials) and producers.users (people), by their outbox.
+    Source: producers.auth (sessions, programs, operators), producers.users (staff), by an outbox.
     Key:    principal; the topic is compacted, so each edge reads what stands when it starts.
     Units:  none.
     Errors: breaks this schema -> passed over and counted; an edge believes what came before.
@@ -39,7 +39,8 @@ class StandingChanged(RequestEvent):
     principal: Principal
     standing: Standing
     expires_at: AwareDatetime | None = None
-    """When every token that names it has expired, so that it may be forgotten; None: never."""
+    """When every token that names it has expired, so that it may be forgotten; None: by no time of
+    its own, and the topic keeps it far longer than any token lives."""
 
     @property
     def key(self) -> str:

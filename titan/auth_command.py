@@ -16,6 +16,7 @@ from domain.errors import Invalid
 from producers.auth import people, signing, users
 from producers.auth.events import Act
 from producers.auth.passwords import normalise_password
+from runtime import suspending
 from runtime.database import Connection
 from runtime.http.caller import Role
 from titan.auth_place import act_once, show_rows, time_text
@@ -88,13 +89,13 @@ def make_admin(
 @app.command()
 def suspend(person: PersonArgument, *, as_json: JsonOption = False) -> None:
     """Let somebody in nowhere, at once: all edges are told, and their sessions end."""
-    _change_standing(person, people.suspend, "suspended", as_json=as_json)
+    _change_standing(person, suspending.suspend, "suspended", as_json=as_json)
 
 
 @app.command()
 def reinstate(person: PersonArgument, *, as_json: JsonOption = False) -> None:
     """Let somebody who was suspended sign in again."""
-    _change_standing(person, people.reinstate, "reinstated", as_json=as_json)
+    _change_standing(person, suspending.reinstate, "reinstated", as_json=as_json)
 
 
 @app.command()
@@ -149,7 +150,7 @@ def _change_standing(
         raise Invalid("invalid_person", "name the person as user:UUID, or by the UUID alone")
 
     async def run(_: VaultPlace, connection: Connection, act: Act) -> bool:
-        if await users.read_user(connection, person_id) is None:
+        if await suspending.read_sign_in(connection, person_id, lock=True) is None:
             raise Invalid("unknown_person", "nobody of this id can sign in")
         return await change(connection, act, person_id)
 

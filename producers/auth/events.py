@@ -53,8 +53,8 @@ def message(act: Act, event: RequestEvent) -> Message:
     return encode(event, envelope)
 
 
-def standing_message(act: Act, principal: str, standing: Standing, *, lasts: bool) -> Message:
-    """Tell every edge who is believed no more; unless it `lasts`, until the last token is over."""
+def standing_message(act: Act, principal: str, standing: Standing) -> Message:
+    """Tell every edge who is believed no more, until their last token is over."""
     lifetime = timedelta(seconds=limits.ACCESS_TOKEN_S)
     return message(
         act,
@@ -63,7 +63,7 @@ def standing_message(act: Act, principal: str, standing: Standing, *, lasts: boo
             requested_at=act.at,
             principal=principal,
             standing=standing,
-            expires_at=None if lasts else act.at + lifetime,
+            expires_at=act.at + lifetime,
         ),
     )
 
@@ -113,4 +113,4 @@ def reuse_messages(act: Act, session: EndedSession, *, generation: int) -> list[
 
 def _session_standing(act: Act, session: EndedSession) -> Message:
     principal = session_principal(session.session_id)
-    return standing_message(act, principal, Standing.REVOKED, lasts=False)
+    return standing_message(act, principal, Standing.REVOKED)

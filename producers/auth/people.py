@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.client import client_of
 from producers.auth import users
-from producers.auth.events import OPERATOR, Act, message, revoked_messages, standing_message
+from producers.auth.events import OPERATOR, Act, message, revoked_messages
 from producers.auth.session_rows import end_sessions_of
 from runtime.database import Connection
 from runtime.http.caller import Role
 from runtime.outbox import put
 from runtime.vault import Vault
 from schemas.session import RevocationReason
-from schemas.standing import Standing
 from schemas.user import UserRegistered, UserRolesChanged
 
 
@@ -72,23 +70,3 @@ async def grant_roles(
     ended = await end_sessions_of(connection, user_id, act.at)
     revoked = revoked_messages(act, ended, RevocationReason.ROLES_CHANGED)
     await put(connection, [message(act, event), *revoked])
-
-
-async def suspend(connection: Connection, act: Act, user_id: UUID) -> bool:
-    """Let somebody in nowhere until they are reinstated; False if nothing changed."""
-    if not await users.set_suspended(connection, user_id, act.at):
-        return False
-    ended = await end_sessions_of(connection, user_id, act.at)
-    told = standing_message(act, client_of(user_id), Standing.SUSPENDED, lasts=True)
-    revoked = revoked_messages(act, ended, RevocationReason.SUSPENDED)
-    await put(connection, [told, *revoked])
-    return True
-
-
-async def reinstate(connection: Connection, act: Act, user_id: UUID) -> bool:
-    """Let somebody sign in again; False if nothing changed."""
-    if not await users.set_suspended(connection, user_id, None):
-        return False
-    told = standing_message(act, client_of(user_id), Standing.ACTIVE, lasts=True)
-    await put(connection, [told])
-    return True

@@ -177,7 +177,7 @@ async def revoke_program(
             act.at,
         )
         ids = [row["credential_id"] for row in rows]
-        told = standing_message(act, client_id, Standing.REVOKED, lasts=False)
+        told = standing_message(act, client_id, Standing.REVOKED)
         await put(connection, [told, *_revoked(act, client_id, ids, changed_by)])
     return True
 
@@ -265,7 +265,7 @@ def _revoked(
         principal = session_principal(credential_id)
         told += [
             message(act, event),
-            standing_message(act, principal, Standing.REVOKED, lasts=False),
+            standing_message(act, principal, Standing.REVOKED),
         ]
     return told
 

@@ -107,17 +107,6 @@ async def set_roles(connection: Connection, user_id: UUID, roles: list[str]) -> 
     await connection.execute("UPDATE auth_users SET roles = $2 WHERE user_id = $1", user_id, roles)
 
 
-async def set_suspended(connection: Connection, user_id: UUID, at: datetime | None) -> bool:
-    """Let somebody in no more, or again; False if nothing changed."""
-    done = await connection.execute(
-        "UPDATE auth_users SET suspended_at = $2 "
-        "WHERE user_id = $1 AND (suspended_at IS NULL) <> ($2::timestamptz IS NULL)",
-        user_id,
-        at,
-    )
-    return str(done) == "UPDATE 1"
-
-
 async def propose_totp(connection: Connection, user_id: UUID, totp_sealed: str) -> bool:
     """A secret that counts once it is verified; False if another counts already."""
     done = await connection.execute(

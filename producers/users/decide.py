@@ -1,6 +1,6 @@
 """What a person's change comes to, and which acts are allowed on what. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -13,6 +13,7 @@ from domain.person import date_of_birth, normalise_legal_name, normalise_ssn
 from producers.users.models import ProfileBody
 from producers.users.people import IDENTITY
 from runtime.http.body import fingerprint_of
+from runtime.http.caller import Caller, Role
 from runtime.http.problem import Fault, ProblemError
 from schemas.account import Tier
 from schemas.event import Event
@@ -142,3 +143,12 @@ def case_problem(refusal: CaseRefusal) -> ProblemError:
     """The problem that a refused move of a case is told as."""
     status, detail = CASE_PROBLEMS[refusal]
     return ProblemError(status, refusal.value, detail)
+
+
+def demand_may_suspend(caller: Caller, roles: Sequence[str]) -> None:
+    """ProblemError 403 unless `caller` may suspend and reinstate somebody who holds `roles`.
+
+    Else whoever of the staff may suspend customers could lock out all admins.
+    """
+    if roles and Role.ADMIN not in caller.roles:
+        raise ProblemError(403, "staff_standing", "only an admin suspends or reinstates staff")

@@ -25,7 +25,6 @@ class Person(NamedTuple):
     version: int
     tier: Tier
     tier_version: int
-    is_suspended: bool
     legal_name_sealed: str | None
     date_of_birth_sealed: str | None
     ssn_sealed: str | None
@@ -112,13 +111,6 @@ async def write_tier(connection: Connection, person: Person, tier: Tier) -> Pers
         after.tier_version,
     )
     return after
-
-
-async def write_suspended(connection: Connection, person: Person, *, is_suspended: bool) -> None:
-    """Whether the person is suspended from now on."""
-    await connection.execute(
-        "UPDATE people SET is_suspended = $2 WHERE person_id = $1", person.person_id, is_suspended
-    )
 
 
 async def write_codes(connection: Connection, person: Person) -> None:

@@ -1,6 +1,6 @@
 """People, as staff see them: found by a whole address, told by halves, revealed with a reason.
 
--> standing.changed
+-> standing.changed | session.revoked
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from domain.client import client_of
 from domain.person import mask_ssn
 from producers.users import contacts, people
-from producers.users.decide import CONTACT_FIELDS, NORMALISE, messages_of
+from producers.users.decide import CONTACT_FIELDS, NORMALISE, demand_may_suspend
 from producers.users.edge import TheEdge, UsersEdge
 from producers.users.forgetting import forget
 from producers.users.models import ReasonBody, RevealBody, SearchBody
@@ -31,10 +31,10 @@ from runtime.http.body import read_json
 from runtime.http.caller import Caller, TheCaller
 from runtime.http.openapi import takes
 from runtime.http.problem import ProblemError
-from runtime.outbox import put
+from runtime.suspending import read_sign_in, reinstate, suspend
 from runtime.vault import Binding
 from schemas.person import ContactKind, PersonField
-from schemas.standing import Standing, StandingChanged
+from schemas.standing import Standing
 
 router = APIRouter(prefix="/admin/people", tags=["staff"])
 
@@ -75,6 +75,7 @@ async def get_person(person_id: UUID, edge: TheEdge) -> Response:
     """Which fields there are, and the last digits of the social security number."""
     async with edge.resources.database.connection() as connection:
         person = await _known(connection, person_id)
+        sign_in = await read_sign_in(connection, person_id)
         known = await contacts.read_contacts(connection, person_id)
         profiles = await accounts_of(connection, client_of(person_id))
     ssn = None
@@ -85,7 +86,7 @@ async def get_person(person_id: UUID, edge: TheEdge) -> Response:
     answer = PersonAnswer(
         id=person_id,
         tier=person.tier,
-        is_suspended=person.is_suspended,
+        is_suspended=sign_in is not None and sign_in.is_suspended,
         has=[
             *(field for field in IDENTITY if person.sealed(field) is not None),
             *(CONTACT_FIELDS[kind] for kind in known),
@@ -129,12 +130,15 @@ async def post_reveal(person_id: UUID, request: Request, edge: TheEdge) -> Respo
     "/{person_id}/suspension",
     status_code=204,
     openapi_extra=takes(ReasonBody),
-    summary="Suspend a person: no edge lets them in",
+    summary="Suspend a person: no edge lets them in, and they cannot sign in",
 )
 async def post_suspension(
     person_id: UUID, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
-    """Their money stays where it is, and payments to them arrive; freeze accounts to stop those."""
+    """Their money stays where it is, and payments to them arrive; freeze accounts to stop those.
+
+    Their sessions end. Staff is suspended by an admin only.
+    """
     return await _stand(edge, request, caller, person_id, Standing.SUSPENDED)
 
 
@@ -147,7 +151,7 @@ async def post_suspension(
 async def post_reinstatement(
     person_id: UUID, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
-    """Every edge hears of it within a second."""
+    """They sign in anew; every edge hears of it within a second."""
     return await _stand(edge, request, caller, person_id, Standing.ACTIVE)
 
 
@@ -179,26 +183,30 @@ async def _stand(
     act = edge.act(request, caller)
     async with edge.unit() as connection:
         # Locked, and made if they never told us anything: whoever can sign in can be suspended.
-        person = await people.locked_person(connection, person_id, now=act.at)
-        is_suspended = standing is Standing.SUSPENDED
-        await people.write_suspended(connection, person, is_suspended=is_suspended)
-        action = "person.suspend" if is_suspended else "person.reinstate"
+        await people.locked_person(connection, person_id, now=act.at)
+        sign_in = await read_sign_in(connection, person_id, lock=True)
+        if sign_in is None:
+            raise _not_found()
+        demand_may_suspend(caller, sign_in.roles)
+        if standing is Standing.SUSPENDED:
+            action = "person.suspend"
+            await suspend(connection, act, person_id)
+        else:
+            action = "person.reinstate"
+            await reinstate(connection, act, person_id)
         await record_act(request, connection, action, f"person:{person_id}", reason=reason)
-        event = StandingChanged(
-            request_id=act.act_id,
-            requested_at=act.at,
-            principal=client_of(person_id),
-            standing=standing,
-        )
-        await put(connection, messages_of(act, event))
     return Response(status_code=204)
 
 
 async def _known(connection: Connection, person_id: UUID) -> Person:
     person = await people.read_person(connection, person_id)
     if person is None:
-        raise ProblemError(404, "person_not_found", "there is no such person")
+        raise _not_found()
     return person
+
+
+def _not_found() -> ProblemError:
+    return ProblemError(404, "person_not_found", "there is no such person")
 
 
 def _sealed(

@@ -19,8 +19,13 @@ async def patch_me(_: House) -> Ask:
 
 
 async def a_person(house: House) -> str:
-    """Somebody who has told us their name."""
+    """Somebody who can sign in, and has told us their name."""
     person_id = uuid4()
+    await house.execute(
+        "INSERT INTO auth_users (user_id, email_index, registered_at)"
+        " VALUES ($1, $1::uuid::text, now())",
+        person_id,
+    )
     token = house.token_for(person_id)
     answer = await house.ask("users", token, "PATCH", "/users/me", {"legal_name": "Ann Example"})
     assert answer.status == 200, answer

@@ -1,6 +1,5 @@
 """`titan auth` on real servers, and what it changes for those who sign in or call."""
 
-import asyncio
 import base64
 import json
 from pathlib import Path
@@ -8,13 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from producers.auth.signing import KeyRing
-from runtime.settings import PREFIX, Settings
+from runtime.settings import Settings
+from tests.producers.auth.command import set_environment, titan, told
 from tests.producers.auth.log import events_of
 from tests.producers.auth.place import PASSWORD, Auth, auth_at, some_email
-from titan.cli import app
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
 
@@ -23,23 +21,7 @@ NAME = "Ada Admin"
 
 @pytest.fixture(autouse=True)
 def _environment(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands find the servers as an operator's would."""
-    for name in settings.model_fields_set - {"data_directory"}:
-        value = getattr(settings, name)
-        text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        monkeypatch.setenv(f"{PREFIX}{name.upper()}", text)
-    monkeypatch.setenv(f"{PREFIX}DATA_DIRECTORY", str(tmp_path))
-
-
-async def titan(*words: str, given: str | None = None) -> Result:
-    """In a thread of its own: a command begins a loop of its own."""
-    return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["auth", *words], given))
-
-
-async def told(*words: str, given: str | None = None) -> Any:
-    result = await titan(*words, "--json", given=given)
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    set_environment(monkeypatch, settings.model_copy(update={"data_directory": tmp_path}))
 
 
 async def test_the_first_admin_is_made_and_works(auth: Auth) -> None:

@@ -135,6 +135,15 @@ class Place:
         yield database
         await database.close()
 
+    async def let_sign_in(self, somebody: Somebody) -> None:
+        """What registering leaves behind, as far as staff has to do with it."""
+        async with self.database() as database, database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO auth_users (user_id, email_index, registered_at)"
+                " VALUES ($1, $1::uuid::text, now())",
+                somebody.person_id,
+            )
+
     def code_of(self, somebody: Somebody, kind: str) -> str:
         """The code that was sent."""
         path = self.folder / "codes" / f"{somebody.person_id}.{kind}.txt"

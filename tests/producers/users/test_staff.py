@@ -85,6 +85,7 @@ async def test_a_suspension_is_told_to_every_edge_and_lifted_by_an_admin(
 ) -> None:
     admin, support = alice.other("admin"), alice.other("support")
     path = f"/admin/people/{alice.person_id}"
+    await place.let_sign_in(alice)
     assert (await support.ask("POST", f"{path}/suspension", WHY)).status == 204
     assert (await support.ask("POST", f"{path}/reinstatement", WHY)).status == 403
     assert (await admin.get(path))["is_suspended"] is True
