@@ -36,7 +36,7 @@ async def propose_device(
     if user.email_sealed is not None:
         email_binding = users.binding("email_sealed", user_id)
         [name] = await vault.open_for(user_id, [(email_binding, user.email_sealed)])
-    async with counted_right(edge, act, right) as connection:
+    async with counted_right(edge, act, right) as (connection, _):
         if not await users.propose_totp(connection, user_id, sealed):
             raise ProblemError(409, "totp_enrolled", "a device is enrolled; remove it first")
     return TotpAnswer(secret=secret, uri=totp_uri(secret, name=name))
@@ -58,8 +58,8 @@ async def verify_device(
         request_id=act.act_id, requested_at=act.at, user_id=user_id, session_id=session_id
     )
     try:
-        async with counted_right(edge, act, right) as connection:
-            if not await use_code(edge, act, connection, user, code):
+        async with counted_right(edge, act, right) as (connection, now):
+            if not await use_code(edge, act, connection, now, code):
                 raise WrongCodeError
             await users.enrol_totp(connection, user_id, act.at)
             await put(connection, [message(act, event)])
@@ -86,8 +86,8 @@ async def remove_device(
         request_id=act.act_id, requested_at=act.at, user_id=user_id, session_id=session_id
     )
     try:
-        async with counted_right(edge, act, right) as connection:
-            if not await use_code(edge, act, connection, right.user, code):
+        async with counted_right(edge, act, right) as (connection, now):
+            if not await use_code(edge, act, connection, now, code):
                 raise WrongCodeError
             await users.remove_totp(connection, user_id)
             await put(connection, [message(act, event)])

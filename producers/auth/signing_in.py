@@ -75,12 +75,6 @@ async def sign_in(edge: AuthEdge, act: Act, body: LoginBody, *, address: str) ->
     right = await try_password(
         edge, act, find, account=index, password=body.password, address=address
     )
-    user = right.user
-    if user.suspended_at is not None:
-        await note_refusal(edge, act, right, SessionRefusalCode.SUSPENDED)
-        raise ProblemError(403, "account_suspended", "this account may not sign in for now")
-    if user.has_totp and body.totp_code is None:
-        raise ProblemError(401, "totp_required", "send the code of your device as totp_code")
     try:
         return await _start_session(edge, act, right, body.totp_code)
     except WrongCodeError:
@@ -110,8 +104,8 @@ async def change_password(
     )
     async with edge.hasher.turn(address, is_known=True) as turn:
         password_hash = await turn.hash(password)
-    async with counted_right(edge, act, right) as connection:
-        before = right.user.password_hash
+    async with counted_right(edge, act, right) as (connection, user):
+        before = user.password_hash
         assert before is not None
         if not await users.set_password(
             connection, user_id, before=before, password_hash=password_hash
@@ -126,17 +120,21 @@ async def change_password(
 
 
 async def _start_session(edge: AuthEdge, act: Act, right: Right, code: str | None) -> TokenAnswer:
-    user, secret = right.user, new_secret(REFRESH_MARK)
-    session = Session(
-        session_id=edge.resources.clock.random_id(),
-        with_totp=user.has_totp,
-        started_at=act.at,
-        refreshed_at=act.at,
-        expires_at=act.at + timedelta(seconds=limits.SESSION_S),
-    )
-    async with counted_right(edge, act, right) as connection:
-        if user.has_totp and not await use_code(edge, act, connection, user, code or ""):
-            raise WrongCodeError
+    secret = new_secret(REFRESH_MARK)
+    async with counted_right(edge, act, right) as (connection, user):
+        if user.has_totp:
+            if code is None:
+                detail = "send the code of your device as totp_code"
+                raise ProblemError(401, "totp_required", detail)
+            if not await use_code(edge, act, connection, user, code):
+                raise WrongCodeError
+        session = Session(
+            session_id=edge.resources.clock.random_id(),
+            with_totp=user.has_totp,
+            started_at=act.at,
+            refreshed_at=act.at,
+            expires_at=act.at + timedelta(seconds=limits.SESSION_S),
+        )
         ended = await add_session(
             connection, session, user_id=user.user_id, token_hash=secret.digest
         )

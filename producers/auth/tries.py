@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from producers.auth import users
@@ -30,8 +31,19 @@ class Right:
     charged: Charged
 
 
+class Counted(NamedTuple):
+    """What a right try leads to: its transaction, and its owner as they stand now, locked."""
+
+    connection: Connection
+    user: User
+
+
 class WrongCodeError(Exception):
     """Rolls back what the code was not right for."""
+
+
+class _SuspendedError(Exception):
+    """Rolls back what somebody who is suspended may not do."""
 
 
 def wrong_credentials() -> ProblemError:
@@ -85,18 +97,27 @@ async def try_password_again(
 
 
 @asynccontextmanager
-async def counted_right(edge: AuthEdge, act: Act, right: Right) -> AsyncIterator[Connection]:
-    """The transaction of what a right try leads to; its owner is locked, its charge taken back.
+async def counted_right(edge: AuthEdge, act: Act, right: Right) -> AsyncIterator[Counted]:
+    """What a right try leads to, in one transaction; its owner is locked, its charge taken back.
 
-    ProblemError 401 if the password was changed meanwhile, 403 if they may not sign in.
+    ProblemError 401 if the password was changed meanwhile, 403 `account_suspended`. Between the
+    look at the password and this lies a hash: whatever else is decided by the owner's row, their
+    roles or whether a code is asked for, is decided by the one that this gives, not by `right`.
     """
-    user = right.user
-    async with edge.resources.database.connection() as connection, connection.transaction():
-        now = await users.read_user(connection, user.user_id, lock=True)
-        if now is None or now.password_hash != user.password_hash:
-            raise wrong_credentials()
-        await edge.meters.refund(connection, right.keys, act.at)
-        yield connection
+    try:
+        async with edge.resources.database.connection() as connection, connection.transaction():
+            now = await users.read_user(connection, right.user.user_id, lock=True)
+            if now is None or now.password_hash != right.user.password_hash:
+                raise wrong_credentials()
+            if now.suspended_at is not None:
+                raise _SuspendedError
+            await edge.meters.refund(connection, right.keys, act.at)
+            yield Counted(connection, now)
+    except _SuspendedError:
+        await note_refusal(edge, act, right, SessionRefusalCode.SUSPENDED)
+        raise ProblemError(
+            403, "account_suspended", "this account may not sign in for now"
+        ) from None
     edge.relay.wake()
 
 
