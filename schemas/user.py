@@ -42,7 +42,7 @@ class UserRegistered(UserEvent):
 class UserRolesChanged(UserEvent):
     """What somebody may do as staff is this from now on; without roles they are no staff.
 
-    Source: producers.auth (`titan auth make-admin`).
+    Source: producers.auth (`titan auth make-admin`, `titan auth revoke-roles`).
     Key:    user_id.
     Units:  none.
     Errors: breaks this schema -> dead letter, never retried.

@@ -87,6 +87,33 @@ def make_admin(
 
 
 @app.command()
+def revoke_roles(
+    person: PersonArgument,
+    *,
+    role: Annotated[
+        list[Role] | None, typer.Option(help="What they may do no more; all if none is said.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take roles away from somebody of the staff, at once: their sessions end."""
+    person_id = _person_id(person)
+
+    async def run(_: VaultPlace, connection: Connection, act: Act) -> tuple[bool, list[str]]:
+        user = await users.read_user(connection, person_id)
+        if user is None:
+            raise Invalid("unknown_person", "nobody of this id can sign in")
+        left = await people.revoke_roles(connection, act, person_id, role or [])
+        return left is not None, sorted(user.roles if left is None else left)
+
+    is_new, left = act_once(run)
+    if as_json:
+        say_json({"person": client_of(person_id), "roles": left, "is_new": is_new})
+    else:
+        what = ", ".join(left) or "no staff"
+        say(f"{client_of(person_id)} is {what}{'' if is_new else ', as before'}")
+
+
+@app.command()
 def suspend(person: PersonArgument, *, as_json: JsonOption = False) -> None:
     """Let somebody in nowhere, at once: all edges are told, and their sessions end."""
     _change_standing(person, suspending.suspend, "suspended", as_json=as_json)
@@ -145,9 +172,7 @@ def _change_standing(
     *,
     as_json: bool,
 ) -> None:
-    person_id = person_of(person if person.startswith("user:") else f"user:{person}")
-    if person_id is None:
-        raise Invalid("invalid_person", "name the person as user:UUID, or by the UUID alone")
+    person_id = _person_id(person)
 
     async def run(_: VaultPlace, connection: Connection, act: Act) -> bool:
         if await suspending.read_sign_in(connection, person_id, lock=True) is None:
@@ -159,6 +184,13 @@ def _change_standing(
         say_json({"person": client_of(person_id), "state": word, "is_new": is_new})
     else:
         say(f"{client_of(person_id)} {'is' if is_new else 'was already'} {word}")
+
+
+def _person_id(person: str) -> UUID:
+    person_id = person_of(person if person.startswith("user:") else f"user:{person}")
+    if person_id is None:
+        raise Invalid("invalid_person", "name the person as user:UUID, or by the UUID alone")
+    return person_id
 
 
 def _password(path: Path | None) -> str:

@@ -1,6 +1,6 @@
 """New people, and what an operator does about people: each told on the log in its transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -70,3 +70,19 @@ async def grant_roles(
     ended = await end_sessions_of(connection, user_id, act.at)
     revoked = revoked_messages(act, ended, RevocationReason.ROLES_CHANGED)
     await put(connection, [message(act, event), *revoked])
+
+
+async def revoke_roles(
+    connection: Connection, act: Act, user_id: UUID, roles: Collection[Role]
+) -> list[Role] | None:
+    """Take roles of somebody's away, all if none is named; what is left, or None if nothing was.
+
+    They sign in anew: their sessions end, so that no token with the old roles is believed.
+    """
+    user = await users.read_user(connection, user_id, lock=True)
+    held = set() if user is None else {Role(name) for name in user.roles}
+    left = held - set(roles or held)
+    if left == held:
+        return None
+    await grant_roles(connection, act, user_id, sorted(left))
+    return sorted(left)

@@ -13,6 +13,7 @@ from runtime.settings import Settings
 from tests.producers.auth.command import set_environment, titan, told
 from tests.producers.auth.log import events_of
 from tests.producers.auth.place import PASSWORD, Auth, auth_at, some_email
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
 
@@ -53,6 +54,42 @@ async def test_somebody_who_becomes_staff_signs_in_anew(auth: Auth) -> None:
     support = auth.by_answer(await auth.login(person.email))
     refused = await support.get("/auth/clients")
     assert (refused.status, refused.code) == (403, "forbidden")
+
+
+async def test_roles_are_taken_away_one_or_all_and_no_token_says_them_any_more(auth: Auth) -> None:
+    person = await auth.somebody()
+    await told("make-admin", person.email, "--role", "admin", "--role", "support")
+    signed_in = await auth.login(person.email)
+    admin = auth.by_answer(signed_in)
+    assert (await admin.get("/auth/clients")).status == 200
+
+    name = f"user:{person.user_id}"
+    fewer = await told("revoke-roles", name, "--role", "admin")
+    assert fewer == {"person": name, "roles": ["support"], "is_new": True}
+
+    async def is_refused() -> bool:
+        return (await admin.get("/auth/clients")).status == 401
+
+    await eventually(is_refused)
+    refresh_token = signed_in.document["refresh_token"]
+    assert (await auth.post("/auth/refresh", refresh_token=refresh_token)).status == 401
+    support = auth.by_answer(await auth.login(person.email))
+    assert (await support.get("/auth/clients")).code == "forbidden"
+
+    again = await told("revoke-roles", person.user_id, "--role", "admin")
+    assert again == {"person": name, "roles": ["support"], "is_new": False}
+    assert (await told("revoke-roles", person.user_id))["roles"] == []
+    plain = await auth.edge.verifier.verify(
+        (await auth.login(person.email)).document["access_token"]
+    )
+    assert plain.roles == frozenset()
+
+    events = await events_of(auth, person.user_id, until="user.roles-changed.v1")
+    changes = [value for topic, value in events if topic == "user.roles-changed.v1"]
+    assert [each["roles"] for each in changes] == [["admin", "support"], ["support"], []]
+    assert {each["changed_by"] for each in changes} == {"operator"}
+    ends = {value["reason"] for topic, value in events if topic == "session.revoked.v1"}
+    assert ends == {"roles_changed"}
 
 
 async def test_who_is_suspended_gets_in_nowhere_until_reinstated(auth: Auth) -> None:
@@ -110,6 +147,8 @@ async def test_a_program_gets_its_secret_uses_it_and_loses_it(auth: Auth) -> Non
         (["add-credential", "nobody-at-all"], "there is no client:nobody-at-all"),
         (["suspend", "somebody"], "user:UUID"),
         (["suspend", str(UUID(int=1))], "nobody of this id"),
+        (["revoke-roles", "somebody"], "user:UUID"),
+        (["revoke-roles", str(UUID(int=1))], "nobody of this id"),
         (["make-admin", "nobody"], "no e-mail address"),
         (["make-admin", "short@example.com", "--password-from", "-"], "at least 10 characters"),
     ],
