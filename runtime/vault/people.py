@@ -1,7 +1,8 @@
 """The data keys of people: made when first needed, kept in memory for a while, counted.
 
 What is in memory is used without a question, but once a second the store is asked whether a key
-was destroyed or replaced since. So a forgotten person's texts open nowhere a moment later.
+was destroyed or replaced since. So a forgotten person's texts open nowhere a moment later: only
+whoever had read the key by then, and waits for its provider, is still answered.
 """
 
 import contextlib
@@ -61,6 +62,7 @@ class PeopleKeys:
         self.clock = clock
         self._kept: OrderedDict[UUID, _Kept] = OrderedDict()
         self._sealing: dict[UUID, UUID] = {}
+        self._generation = 0
         self._epoch: int | None = None
         self._looked_s = float("-inf")
         self._circuit = Circuit(
@@ -87,8 +89,9 @@ class PeopleKeys:
         kept = {each.key_id: self._kept_of(each.key_id) for each in wanted}
         missing = [key_id for key_id, found in kept.items() if found is None]
         if missing:
-            stored = await self.store.read(missing)
-            for fresh in await self._keep(list(stored.values()), reserved={}):
+            generation = self._generation
+            stored = list((await self.store.read(missing)).values())
+            for fresh in await self._keep(stored, generation, reserved={}):
                 kept[fresh.cipher.key_id] = fresh
         return {
             each: found.cipher
@@ -107,6 +110,7 @@ class PeopleKeys:
 
     def clear(self) -> None:
         """Rely on nothing in memory any more."""
+        self._generation += 1
         self._kept.clear()
         self._sealing.clear()
         self.keyring.clear()
@@ -141,6 +145,7 @@ class PeopleKeys:
         block = max(limits.MESSAGES_RESERVED, *missing.values())
         wanted = dict(missing)
         for _ in range(limits.CREATE_ATTEMPTS_MAX):
+            generation = self._generation
             stored = await self.store.reserve(wanted, block)
             lacking = [owner for owner in wanted if owner not in stored]
             worn = [key for key in stored.values() if key.messages > limits.MESSAGES_ALARM]
@@ -157,8 +162,8 @@ class PeopleKeys:
         else:
             raise Unavailable("the store of keys does not keep what is put into it")
         reserved = {key.key_id: block - wanted[key.owner] for key in stored.values()}
-        kept = await self._keep(await self._renewed(list(stored.values())), reserved=reserved)
-        self._sealing.update((each.owner, each.cipher.key_id) for each in kept)
+        renewed = await self._renewed(list(stored.values()))
+        kept = await self._keep(renewed, generation, reserved=reserved)
         found: dict[UUID, Cipher | None] = dict.fromkeys(stored)
         return found | {each.owner: each.cipher for each in kept}
 
@@ -212,17 +217,26 @@ class PeopleKeys:
         return [renewed.get(key.key_id, key) for key in keys]
 
     async def _keep(
-        self, keys: Sequence[StoredKey], *, reserved: Mapping[UUID, int]
+        self, keys: Sequence[StoredKey], generation: int, *, reserved: Mapping[UUID, int]
     ) -> list[_Kept]:
-        """Have keys in memory; those that do not open are left out."""
+        """Have keys in memory, if read in this generation; those that do not open are left out.
+
+        Those with something reserved are what their owners' texts are sealed under from now on.
+        """
         until_s = self.clock.monotonic_s() + limits.KEY_S_MAX
         fresh = []
         for key, data_key in await self._opened(keys):
             cipher = Cipher(data_key, key_id=key.key_id, kek_id=key.kek_id)
-            kept = _Kept(cipher, key.owner, until_s, reserved.get(key.key_id, 0))
-            self._kept[key.key_id] = kept
-            self._kept.move_to_end(key.key_id)
-            fresh.append(kept)
+            fresh.append(_Kept(cipher, key.owner, until_s, reserved.get(key.key_id, 0)))
+        if generation != self._generation:
+            # They may have been destroyed while their provider was asked, and the memory was
+            # cleared for that already: it would not be cleared again before they are old.
+            return fresh
+        for kept in fresh:
+            self._kept[kept.cipher.key_id] = kept
+            self._kept.move_to_end(kept.cipher.key_id)
+            if kept.cipher.key_id in reserved:
+                self._sealing[kept.owner] = kept.cipher.key_id
         while len(self._kept) > limits.KEYS_MAX:
             key_id, kept = self._kept.popitem(last=False)
             if self._sealing.get(kept.owner) == key_id:

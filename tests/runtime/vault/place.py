@@ -1,6 +1,7 @@
 """A vault to test, with keys in memory or in PostgreSQL, and a clock that the test moves."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from runtime.vault import PeopleKeys, Vault
 from runtime.vault.keyring import Keyring
 from runtime.vault.memory import MemoryKeyProvider, MemoryKeyStore
 from runtime.vault.postgres import PostgresKeyStore
-from runtime.vault.provider import KeyProvider
+from runtime.vault.provider import KeyProvider, Wrapping
 from runtime.vault.provider_file import FileKeyProvider
 from runtime.vault.store import KeyStore
 
@@ -25,6 +26,34 @@ class HandClock(SystemClock):
 
     def monotonic_s(self) -> float:
         return self.passed_s
+
+
+class HeldProvider:
+    """A provider whose next unwrapping waits until it is released."""
+
+    def __init__(self, provider: KeyProvider) -> None:
+        self.provider = provider
+        self.name = provider.name
+        self.asked = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def create(self, reference: str | None) -> str:
+        return await self.provider.create(reference)
+
+    async def wrap(self, reference: str, keys: Sequence[Wrapping]) -> list[bytes]:
+        return await self.provider.wrap(reference, keys)
+
+    async def unwrap(self, reference: str, wraps: Sequence[Wrapping]) -> list[bytes]:
+        if not self.asked.is_set():
+            self.asked.set()
+            await self.released.wait()
+        return await self.provider.unwrap(reference, wraps)
+
+    async def destroy(self, reference: str) -> None:
+        await self.provider.destroy(reference)
+
+    async def close(self) -> None:
+        await self.provider.close()
 
 
 @dataclass
@@ -43,9 +72,10 @@ class Place:
         async with self.database.connection() as connection, connection.transaction():
             return await self.vault.forget(connection, owner)
 
-    def twin(self) -> Vault:
+    def twin(self, provider: KeyProvider | None = None) -> Vault:
         """The vault of another process on the same store."""
-        keyring = Keyring(self.store, maker=self.provider, others=[], clock=self.clock)
+        maker = provider or self.provider
+        keyring = Keyring(self.store, maker=maker, others=[], clock=self.clock)
         return Vault(bytes(32), people=PeopleKeys(self.store, keyring, clock=self.clock))
 
 

@@ -9,7 +9,7 @@ from domain.errors import Defect, Invalid
 from runtime.vault import Binding, Forgotten, Vault
 from runtime.vault import limits as vault_limits
 from runtime.vault.envelope import read_header, to_bytes
-from tests.runtime.vault.place import Place
+from tests.runtime.vault.place import HeldProvider, Place
 
 pytestmark = pytest.mark.parametrize(
     "place_dsn", ["memory", pytest.param("postgres", marks=pytest.mark.real)], indirect=True
@@ -128,5 +128,33 @@ async def test_another_process_loses_a_forgotten_persons_key_within_the_epoch(pl
 
     with pytest.raises(Forgotten):
         await other.open_for(ALICE, [(email_of(ALICE), sealed)])
+    with pytest.raises(Forgotten):
+        await sealed_for(other, ALICE)
+
+
+@pytest.mark.parametrize("act", ["open", "seal"])
+async def test_a_key_that_was_read_before_a_forgetting_is_not_kept_after_it(
+    place: Place, act: str
+) -> None:
+    for_alice, for_bob = await sealed_for(place.vault, ALICE), await sealed_for(place.vault, BOB)
+    held = HeldProvider(place.provider)
+    other = place.twin(held)
+
+    async def asks() -> None:
+        if act == "open":
+            await other.open_for(ALICE, [(email_of(ALICE), for_alice)])
+        else:
+            await sealed_for(other, ALICE)
+
+    early = asyncio.create_task(asks())
+    await held.asked.wait()
+    await place.forget(ALICE)
+    place.clock.passed_s += vault_limits.EPOCH_S
+    assert await other.open_for(BOB, [(email_of(BOB), for_bob)]) == ["a@example.test"]
+    held.released.set()
+    await asyncio.wait([early])
+
+    with pytest.raises(Forgotten):
+        await other.open_for(ALICE, [(email_of(ALICE), for_alice)])
     with pytest.raises(Forgotten):
         await sealed_for(other, ALICE)
