@@ -1,6 +1,5 @@
 """What the routes of the users' edge work with, wired when the process starts."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from ledger_adapter.postgres import PostgresLedgerReader
 from producers.users.decide import Act
 from producers.users.document_worker import Cleaner
 from producers.users.sender import FOLDER, CodeSender, FolderSender, MailSender, NoSender
+from producers.users.upload_slots import UploadSlots
 from projections import accounts, directory
 from projections.accounts import AccountProfile
 from projections.directory import DirectoryChange
 from runtime.changes import Changes, Feed
 from runtime.clock import Clock
 from runtime.database import Connection, Database
-from runtime.documents import limits
 from runtime.documents.bucket import open_bucket
 from runtime.documents.folder import FolderStore
 from runtime.documents.store import DocumentStore
@@ -46,7 +45,7 @@ class UsersEdge:
     sender: CodeSender
     store: DocumentStore
     cleaner: Cleaner
-    uploads: asyncio.Semaphore
+    uploads: UploadSlots
     opened: Feed[UUID, AccountProfile]
     decisions: Feed[UUID, DirectoryChange]
     ledger: LedgerReader
@@ -102,7 +101,7 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[UsersEdge]:
             sender=sender,
             store=store,
             cleaner=Cleaner(),
-            uploads=asyncio.Semaphore(limits.UPLOADS_MAX),
+            uploads=UploadSlots(),
             opened=changes.feed(accounts.CHANNEL, load_accounts),
             decisions=changes.feed(directory.CHANNEL, load_changes),
             ledger=PostgresLedgerReader(database),

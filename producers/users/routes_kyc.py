@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.document import DocumentKind
-from domain.errors import Unavailable
 from domain.kyc import CaseRefusal, submitted
 from producers.users import cases, people
 from producers.users.answers import case_answer, document_answer
@@ -85,19 +84,19 @@ async def post_document(
 ) -> Response:
     """Raw bytes, as PDF, JPEG or PNG. 422 names what is wrong with it; 409 if there are too many.
 
+    429 `upload_under_way` while another document of yours arrives: send one after the other.
     It is kept as it looks and not as it came: without EXIF, metadata, names and trailing bytes.
     """
     key = idempotency_key_of(request.scope)
     media_type = media_type_sent(request)
     act = edge.act(request, caller)
-    if edge.uploads.locked():
-        raise Unavailable("too many documents arrive at once")
-    async with edge.uploads:
+    person_id = person_of(caller)
+    with edge.uploads.slot_for(person_id):
         body = await read_document_body(request)
         name = str(act.act_id) if key is None else key
         document_id = uuid5(uuid5(DOCUMENT_NAMESPACE, caller.client_id), name)
         upload = Upload(document_id, kind, media_type, body)
-        row, is_replayed = await keep_document(edge, act, person_of(caller), upload)
+        row, is_replayed = await keep_document(edge, act, person_id, upload)
     headers = {REPLAYED_HEADER: "true"} if is_replayed else {}
     if key is None:
         headers[HEADER] = name

@@ -12,7 +12,10 @@ BODY_S_MAX: Final = 60.0
 """A document that has not arrived whole by then is given up (408)."""
 
 UPLOADS_MAX: Final = 8
-"""Documents that one process receives and reads at once: each is held in memory."""
+"""Documents that one process receives and reads at once, one of a person: each is in memory."""
+
+UPLOAD_RETRY_AFTER_S: Final = 5
+"""What Retry-After says to who sends a document while another of theirs arrives (429)."""
 
 WORKERS_MAX: Final = 2
 """Processes that clean documents at once, each on a core and with memory of its own."""

@@ -6,8 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.document import DOCUMENT_BYTES_MAX
+from runtime.documents import limits
 from tests.producers.users import papers
 from tests.producers.users.place import Place, Somebody
+from tests.support.asgi import Answer, call
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.real
@@ -179,7 +181,7 @@ async def test_the_same_key_keeps_a_document_once_and_no_other_body(
     answers = await asyncio.gather(*(send(picture) for _ in range(4)))
     kept = {told for status, told in answers if status == 201}
     assert len(kept) == 1
-    assert {status for status, _ in answers} <= {201, 503}
+    assert {told for status, told in answers if status != 201} <= {"upload_under_way"}
     assert await send(picture) == (201, *kept)
     assert (await send(papers.png(10, 10)))[1] == "idempotency_key_reuse"
     assert len((await alice.get("/users/me/kyc"))["documents"]) == 1
@@ -207,6 +209,35 @@ async def test_a_document_is_refused_before_it_costs_much(alice: Somebody) -> No
         assert (await alice.send(b"<svg/>", content_type)).status == 415
     assert (await alice.send(papers.png(), "image/png", kind="selfie")).status == 422
     assert (await alice.get("/users/me/kyc"))["documents"] == []
+
+
+async def test_one_person_who_sends_slowly_takes_one_slot_and_shuts_nobody_out(
+    alice: Somebody,
+) -> None:
+    def begun(somebody: Somebody) -> asyncio.Task[Answer]:
+        headers = [("test-client", somebody.client_id), ("content-type", "image/png")]
+        path, part = "/users/me/kyc/documents?kind=passport", papers.png()[:100]
+        sending = call(somebody.app, "POST", path, headers=headers, chunks=[part], never_ends=True)
+        return asyncio.create_task(sending)
+
+    slow = [begun(alice) for _ in range(limits.UPLOADS_MAX)]
+    try:
+        done, arriving = await asyncio.wait(slow, timeout=2)
+        assert len(arriving) == 1
+        refused = [each.result() for each in done]
+        assert {(each.status, each.code) for each in refused} == {(429, "upload_under_way")}
+        assert all(int(each.headers["retry-after"]) > 0 for each in refused)
+        assert (await alice.other().send(papers.png(), "image/png")).status == 201
+        others = [begun(alice.other()) for _ in range(limits.UPLOADS_MAX)]
+        slow += others
+        await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        [late] = [each.result() for each in others if each.done()]
+        assert (late.status, late.code) == (503, "unavailable")
+    finally:
+        for each in slow:
+            each.cancel()
+        await asyncio.wait(slow)
+    assert (await alice.send(papers.png(), "image/png")).status == 201
 
 
 async def test_a_person_keeps_so_many_documents_and_no_more(
