@@ -73,6 +73,20 @@ class DocumentFault(StrEnum):
     """Decoding it would take more time or memory than a document is worth."""
 
 
+class NotTaken(Exception):  # noqa: N818 - it is a refusal on its way out of nested decoders
+    """The document is not taken, and why."""
+
+    def __init__(self, fault: DocumentFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+def demand_pixels(width: int, height: int) -> None:
+    """NotTaken if a picture of this size is more than we decode."""
+    if width * height > IMAGE_PIXELS_MAX or max(width, height) > IMAGE_SIDE_PIXELS_MAX:
+        raise NotTaken(DocumentFault.TOO_MANY_PIXELS)
+
+
 def media_type_of(document: bytes) -> MediaType | None:
     """What a document's first bytes say it is; None if that is nothing we take."""
     for magic, media_type in _MAGIC.items():

@@ -6,22 +6,22 @@ of its own (document_worker.py), which has nothing to lose and limits on time an
 
 import io
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pikepdf
 from PIL import Image, ImageOps
 
 from domain.document import (
-    IMAGE_PIXELS_MAX,
-    IMAGE_SIDE_PIXELS_MAX,
     PAGES_MAX,
     PDF_OBJECTS_MAX,
     DocumentFault,
     MediaType,
+    NotTaken,
+    demand_pixels,
     media_type_of,
 )
-
-JPEG_QUALITY: Final = 90
+from producers.users.document_pictures import clean_picture, jpeg_of, loaded, plain_of
 
 # What acts, carries, or fetches (ISO 32000-2, 7.11, 12.6 and 12.7), and forms that do so by XML.
 _ACTIVE_KEYS: Final = frozenset(
@@ -34,18 +34,16 @@ _ACTIVE_ACTIONS: Final = frozenset(
 )
 _ACTIVE_SUBTYPES: Final = frozenset({"/FileAttachment", "/Movie", "/Sound", "/Screen", "/3D"})
 
+# What tells of an object and is not seen (ISO 32000-2, 14.3 and 14.5): who made it, when, where.
+_TELLING_KEYS: Final = frozenset(
+    {"/Metadata", "/PieceInfo", "/LastModified", "/Thumb", "/Alternates", "/OPI"}
+    | {"/Measure", "/PtData"}
+)
+
 # What a page needs to be seen; everything else of it stays behind.
 _PAGE_KEYS: Final = frozenset(
     {"/Type", "/Contents", "/Resources", "/MediaBox", "/CropBox", "/Rotate", "/UserUnit", "/Parent"}
 )
-
-
-class NotTaken(Exception):  # noqa: N818 - it is a refusal on its way out of nested decoders
-    """The document is not taken, and why."""
-
-    def __init__(self, fault: DocumentFault) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
 
 
 def cleaned(document: bytes, media_type: MediaType) -> bytes:
@@ -72,27 +70,21 @@ def _clean_image(document: bytes, media_type: MediaType) -> bytes:
     """Pixels only: no EXIF, no colour profile, no text, no second frame, no trailing bytes."""
     wanted = "JPEG" if media_type is MediaType.JPEG else "PNG"
     with warnings.catch_warnings():
-        # What Pillow only warns of (a bomb, a broken EXIF) is decided here, by size.
+        # Of a broken EXIF Pillow only warns, and it does not stay.
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(document), formats=[wanted]) as image:
-            width, height = image.size
-            if width * height > IMAGE_PIXELS_MAX or max(width, height) > IMAGE_SIDE_PIXELS_MAX:
-                raise NotTaken(DocumentFault.TOO_MANY_PIXELS)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            grey = upright.mode in {"1", "L", "LA", "I", "I;16", "F"}
-            plain = upright.convert("L" if grey else "RGB")
+        plain = plain_of(ImageOps.exif_transpose(loaded(document, wanted)))
+    if media_type is MediaType.JPEG:
+        return jpeg_of(plain)
     fresh = Image.frombytes(plain.mode, plain.size, plain.tobytes())
     made = io.BytesIO()
-    if media_type is MediaType.JPEG:
-        fresh.save(made, "JPEG", quality=JPEG_QUALITY)
-    else:
-        fresh.save(made, "PNG", optimize=False)
+    fresh.save(made, "PNG", optimize=False)
     return made.getvalue()
 
 
 def _clean_pdf(document: bytes) -> bytes:
     """The pages in a new file: no metadata, names, forms, attachments, outlines or trailing bytes.
+
+    Their pictures are drawn anew.
 
     One that could do something is refused rather than mended: it was made by somebody for a
     purpose, and a reviewer should not see half of it.
@@ -102,45 +94,61 @@ def _clean_pdf(document: bytes) -> bytes:
     except pikepdf.PasswordError:
         raise NotTaken(DocumentFault.ENCRYPTED) from None
     with source, pikepdf.new() as made:
-        if source.is_encrypted:
-            raise NotTaken(DocumentFault.ENCRYPTED)
-        if len(source.objects) > PDF_OBJECTS_MAX:
-            raise NotTaken(DocumentFault.TOO_COMPLEX)
-        for each in source.objects:
-            _refuse_active(each, depth=0)
-        _refuse_active(source.trailer, depth=0)
-        if not 1 <= len(source.pages) <= PAGES_MAX:
-            fault = DocumentFault.TOO_MANY_PAGES if source.pages else DocumentFault.UNREADABLE
-            raise NotTaken(fault)
+        _demand_takeable(source)
         for page in source.pages:
             made.pages.append(page)
         for page in made.pages:
             for key in set(page.obj.keys()) - _PAGE_KEYS:
                 del page.obj[key]
+        for each in list(made.objects):
+            _clean_object(made, each)
         kept = io.BytesIO()
-        # Streams are copied as they are: to unpack them here would be to meet their bombs.
+        # Other streams are copied as they are: to unpack them would be to meet their bombs.
         made.save(kept, stream_decode_level=pikepdf.StreamDecodeLevel.none, compress_streams=False)
     return kept.getvalue()
+
+
+def _demand_takeable(source: pikepdf.Pdf) -> None:
+    if source.is_encrypted:
+        raise NotTaken(DocumentFault.ENCRYPTED)
+    if len(source.objects) > PDF_OBJECTS_MAX:
+        raise NotTaken(DocumentFault.TOO_COMPLEX)
+    for each in (*source.objects, source.trailer):
+        for dictionary in _dictionaries(each):
+            _refuse_active(dictionary)
+    if not 1 <= len(source.pages) <= PAGES_MAX:
+        fault = DocumentFault.TOO_MANY_PAGES if source.pages else DocumentFault.UNREADABLE
+        raise NotTaken(fault)
+
+
+def _clean_object(made: pikepdf.Pdf, thing: pikepdf.Object) -> None:
+    for dictionary in _dictionaries(thing):
+        for key in _TELLING_KEYS & set(dictionary.keys()):
+            del dictionary[key]
+    if isinstance(thing, pikepdf.Stream):
+        clean_picture(made, thing)
 
 
 _DEPTH_MAX: Final = 64
 
 
-def _refuse_active(thing: pikepdf.Object, *, depth: int) -> None:
-    """Look at what stands in this object itself; what it refers to is an object of its own."""
+def _dictionaries(thing: pikepdf.Object, depth: int = 0) -> Iterator[pikepdf.Object]:
+    """Those that stand in this object itself; what it refers to is an object of its own."""
     if depth > _DEPTH_MAX:
         raise NotTaken(DocumentFault.TOO_COMPLEX)
+    items: Iterable[pikepdf.Object] = ()
     if isinstance(thing, pikepdf.Array):
-        for item in thing:
-            if not getattr(item, "is_indirect", False):
-                _refuse_active(item, depth=depth + 1)
+        items = thing
     elif isinstance(thing, pikepdf.Dictionary | pikepdf.Stream):
-        _refuse_active_dictionary(thing, depth=depth)
+        yield thing
+        items = [thing[key] for key in set(thing.keys())]
+    for item in items:
+        if not getattr(item, "is_indirect", False):
+            yield from _dictionaries(item, depth + 1)
 
 
-def _refuse_active_dictionary(thing: pikepdf.Object, *, depth: int) -> None:
-    keys = set(thing.keys())
-    if keys & _ACTIVE_KEYS:
+def _refuse_active(thing: pikepdf.Object) -> None:
+    if set(thing.keys()) & _ACTIVE_KEYS:
         raise NotTaken(DocumentFault.ACTIVE)
     if str(thing.get("/S", "")) in _ACTIVE_ACTIONS:
         raise NotTaken(DocumentFault.ACTIVE)
@@ -148,10 +156,4 @@ def _refuse_active_dictionary(thing: pikepdf.Object, *, depth: int) -> None:
     if subtype in _ACTIVE_SUBTYPES:
         raise NotTaken(DocumentFault.ACTIVE)
     if subtype == "/Image":
-        width, height = int(thing.get("/Width", 0)), int(thing.get("/Height", 0))
-        if width * height > IMAGE_PIXELS_MAX or max(width, height) > IMAGE_SIDE_PIXELS_MAX:
-            raise NotTaken(DocumentFault.TOO_MANY_PIXELS)
-    for key in keys:
-        item = thing[key]
-        if not getattr(item, "is_indirect", False):
-            _refuse_active(item, depth=depth + 1)
+        demand_pixels(int(thing.get("/Width", 0)), int(thing.get("/Height", 0)))

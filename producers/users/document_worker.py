@@ -11,7 +11,7 @@ import resource
 import sys
 from typing import Final
 
-from domain.document import DocumentFault, MediaType
+from domain.document import DocumentFault, MediaType, NotTaken
 from domain.errors import Unavailable
 from runtime.documents import limits
 
@@ -76,7 +76,7 @@ _START: Final = (
 def main(media_type: str, memory_bytes_max: str) -> None:
     """Clean the document on standard input."""
     # Imported here: the edge itself never decodes, and should not carry the decoders.
-    from producers.users.document_cleaning import NotTaken, cleaned  # noqa: PLC0415
+    from producers.users.document_cleaning import cleaned  # noqa: PLC0415
 
     _limit_self(int(memory_bytes_max))
     try:

@@ -159,11 +159,26 @@ class Flows(Visitor):
         info.add_text("Author", name)
         picture = Image.effect_noise((64, 48), 60).convert("RGB")
         picture.save(png, "PNG", pnginfo=info)
-        picture.save(jpeg, "JPEG", comment=name.encode())
+        exif = Image.Exif()
+        exif[0x013B] = name
+        picture.save(jpeg, "JPEG", exif=exif, comment=name.encode())
         with pikepdf.new() as document:
             page = document.add_blank_page(page_size=(200, 100))
             text = f"BT /F1 9 Tf ({self.canaries.street} {self.canaries.bank_number}) Tj ET"
             page.contents_add(text.encode())
+            photograph = document.make_stream(
+                jpeg.getvalue(),
+                Type=pikepdf.Name.XObject,
+                Subtype=pikepdf.Name.Image,
+                Width=64,
+                Height=48,
+                BitsPerComponent=8,
+                ColorSpace=pikepdf.Name.DeviceRGB,
+                Filter=pikepdf.Name.DCTDecode,
+                Metadata=document.make_stream(name.encode()),
+            )
+            page.contents_add(b"q 64 0 0 48 0 0 cm /I Do Q")
+            page.obj["/Resources"] = pikepdf.Dictionary(XObject={"/I": photograph})
             document.docinfo["/Author"] = name
             document.save(pdf, compress_streams=False)
         return {

@@ -25,7 +25,7 @@ def blank_png(width: int, height: int) -> bytes:
     return made.getvalue()
 
 
-def jpeg(*, orientation: int = 1) -> bytes:
+def jpeg(*, orientation: int = 1, mode: str = "RGB") -> bytes:
     """A photograph that says where it was taken, wider than high as it is stored."""
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -35,7 +35,22 @@ def jpeg(*, orientation: int = 1) -> bytes:
     made = io.BytesIO()
     picture = Image.new("RGB", (80, 40), "white")
     picture.paste("black", (0, 0, 20, 40))
-    picture.save(made, "JPEG", exif=exif, comment=b"canary-comment")
+    picture.convert(mode).save(made, "JPEG", exif=exif, comment=b"canary-comment")
+    return made.getvalue()
+
+
+def long_jpeg() -> bytes:
+    """A strip with a side that is too long."""
+    made = io.BytesIO()
+    Image.new("L", (20_001, 1)).save(made, "JPEG")
+    return made.getvalue()
+
+
+def jpeg_2000() -> bytes:
+    """A photograph in the other coding that PDFs have, with a comment."""
+    made = io.BytesIO()
+    with Image.open(io.BytesIO(jpeg())) as picture:
+        picture.save(made, "JPEG2000", comment="canary-comment")
     return made.getvalue()
 
 
@@ -96,6 +111,62 @@ def pdf_of_large_image() -> bytes:
         document.pages[0].obj["/Resources"] = pikepdf.Dictionary({"/XObject": xobjects})
         document.save(made)
     return made.getvalue()
+
+
+def pdf_of_picture(
+    coded: bytes,
+    *filters: str,
+    **entries: object,
+) -> bytes:
+    """A PDF with a picture, coded so, on its page, and with what programs write beside one."""
+    made = io.BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page(page_size=(200, 100))
+        told = {"/Private": pikepdf.String("canary-program")}
+        image = document.make_stream(
+            coded,
+            Type=pikepdf.Name.XObject,
+            Subtype=pikepdf.Name.Image,
+            Width=80,
+            Height=40,
+            BitsPerComponent=8,
+            ColorSpace=pikepdf.Name.DeviceRGB,
+            Filter=pikepdf.Array([pikepdf.Name(each) for each in filters]),
+            Metadata=document.make_stream(b"<x:xmpmeta>canary-xmp</x:xmpmeta>"),
+            PieceInfo=pikepdf.Dictionary({"/Program": pikepdf.Dictionary(told)}),
+            Name=pikepdf.Name("/canary-name"),
+        )
+        for key, value in entries.items():
+            image[f"/{key}"] = value
+        drawn = document.make_stream(
+            b"q 80 0 0 40 0 0 cm /I Do Q",
+            Type=pikepdf.Name.XObject,
+            Subtype=pikepdf.Name.Form,
+            BBox=[0, 0, 80, 40],
+            Resources=pikepdf.Dictionary({"/XObject": pikepdf.Dictionary({"/I": image})}),
+            LastModified=pikepdf.String("canary-time"),
+            PieceInfo=pikepdf.Dictionary({"/Program": pikepdf.Dictionary(told)}),
+        )
+        xobjects = pikepdf.Dictionary({"/F": drawn})
+        document.pages[0].obj["/Resources"] = pikepdf.Dictionary({"/XObject": xobjects})
+        document.pages[0].contents_add(b"q 2 0 0 2 10 10 cm /F Do Q")
+        document.save(made, compress_streams=False)
+    return made.getvalue()
+
+
+def pictures_of(document: bytes) -> list[tuple[Image.Image, dict[str, str], bytes]]:
+    """The pictures that a PDF draws by forms: decoded, their entries, and as they are coded."""
+    with pikepdf.open(io.BytesIO(document)) as opened:
+        return [
+            (
+                Image.open(io.BytesIO(image.read_raw_bytes())).copy(),
+                {str(key): repr(image[str(key)]) for key in image},
+                image.read_raw_bytes(),
+            )
+            for page in opened.pages
+            for form in page.obj.Resources.XObject.values()
+            for image in form.Resources.XObject.values()
+        ]
 
 
 def png_that_says(width: int, height: int) -> bytes:
