@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from domain.directory import HandleEntry
+from domain.directory import HandleEntry, HandleTarget
 from domain.payment import RefusalCode
 from schemas.payment import PaymentConflicted, PaymentRefused, PaymentRequested, PaymentResolved
 
@@ -41,7 +41,9 @@ def decide(
     """Resolve both handles; the first reason found refuses. A released handle names nobody.
 
     A payer's handle that the client may not pay from is refused like one that names nobody: the
-    answer does not tell whose it is.
+    answer does not tell whose it is. A payer in another currency than the payment's is refused
+    before the payee is looked at: no such payment can move money, so its answer would tell who
+    has a handle and who has none to whoever asks.
     `first` is how a payment of an unproven key came in, if it is known. Long ago means that it
     was decided then: None for the same body, and another body is a conflict.
     """
@@ -53,12 +55,13 @@ def decide(
     payee = payee_entry.target if payee_entry else None
     if payer_entry is None or payer is None:
         return _refused(event, RefusalCode.UNKNOWN_PAYER)
+    if payer.currency != event.currency:
+        return _refused(event, RefusalCode.CURRENCY_MISMATCH)
     if payee_entry is None or payee is None:
         return _refused(event, RefusalCode.UNKNOWN_PAYEE)
-    if payer.account_id == payee.account_id:
-        return _refused(event, RefusalCode.SAME_ACCOUNT)
-    if not payer.currency == payee.currency == event.currency:
-        return _refused(event, RefusalCode.CURRENCY_MISMATCH)
+    code = _refusal_between(payer, payee)
+    if code is not None:
+        return _refused(event, code)
     return PaymentResolved(
         payment_id=event.payment_id,
         accepted_at=event.accepted_at,
@@ -86,6 +89,13 @@ def _may_pay(event: PaymentRequested, payer: HandleEntry, grants: Collection[Gra
         return False
     wanted = grant_wanted(event)
     return wanted is None or wanted in grants
+
+
+def _refusal_between(payer: HandleTarget, payee: HandleTarget) -> RefusalCode | None:
+    """Why nothing is paid between two accounts, of which the payer's has the right currency."""
+    if payer.account_id == payee.account_id:
+        return RefusalCode.SAME_ACCOUNT
+    return None if payer.currency == payee.currency else RefusalCode.CURRENCY_MISMATCH
 
 
 def conflict_of(event: PaymentRequested) -> PaymentConflicted:

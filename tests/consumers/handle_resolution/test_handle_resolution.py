@@ -40,6 +40,10 @@ DIRECTORY = {"alice": entry("alice", ALICE, version=3), "bob": entry("bob", BOB,
         ({}, DIRECTORY | {"alice": entry("alice", None)}, RefusalCode.UNKNOWN_PAYER),
         ({}, DIRECTORY | {"bob": entry("bob", ALICE)}, RefusalCode.SAME_ACCOUNT),
         ({"currency": "EUR"}, DIRECTORY, RefusalCode.CURRENCY_MISMATCH),
+        # What is wrong with the payer's own side is told before anything of the payee's.
+        ({"currency": "EUR", "to_handle": "mallory"}, DIRECTORY, RefusalCode.CURRENCY_MISMATCH),
+        ({"currency": "EUR", "to_handle": "alice"}, DIRECTORY, RefusalCode.CURRENCY_MISMATCH),
+        ({"currency": "EUR", "from_handle": "mallory"}, DIRECTORY, RefusalCode.UNKNOWN_PAYER),
         ({}, DIRECTORY | {"bob": entry("bob", BOB, "EUR")}, RefusalCode.CURRENCY_MISMATCH),
     ],
 )
