@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -131,32 +132,52 @@ async def demo_authenticator(request: Request) -> Caller:
     listen elsewhere. And a page of the web may let a name of its own mean this machine: a browser
     then calls from here, but says that name.
     """
-    if (
-        request.client is None
-        or not _is_here(request.client.host)
-        or not all(map(_is_local_name, header_values(request.scope, b"host")))
-    ):
-        raise ProblemError(403, "demo_is_local", "the demo answers callers on its own machine only")
+    if request.client is None or not _is_here(request.client.host):
+        raise _not_here()
+    _demand_names(request, frozenset())
     return DEMO
 
 
-async def container_demo_authenticator(_request: Request) -> Caller:
-    """Everybody is the demo client: the container's ports are published on loopback only."""
-    return DEMO
+def container_demo_authenticator(settings: Settings) -> Authenticator:
+    """Everybody is the demo client who says a local name, or one that the settings give an edge.
+
+    The ports are published on loopback only, so nobody calls from afar; but a page of the web may
+    come by a browser here as it may outside of containers, and only the name it says tells so.
+    Commands in the containers call the edges by the names of their services.
+    """
+    urls = (settings.handles_url, settings.payments_url, settings.notifications_url)
+    names = frozenset(name for url in urls if url and (name := urlsplit(url).hostname))
+
+    async def authenticate(request: Request) -> Caller:
+        _demand_names(request, names)
+        return DEMO
+
+    return authenticate
+
+
+def _demand_names(request: Request, names: frozenset[str]) -> None:
+    """ProblemError 403 if a Host header has a name that is neither local nor one of these."""
+    for host in header_values(request.scope, b"host"):
+        name = _name_of(host)
+        if not _is_here(name) and name not in names:
+            raise _not_here()
+
+
+def _not_here() -> ProblemError:
+    return ProblemError(403, "demo_is_local", "the demo answers callers on its own machine only")
 
 
 @lru_cache(maxsize=64)
 def _is_here(host: str) -> bool:
-    """Whether an address is this machine's; remembered, since reading one costs microseconds."""
+    """Whether an address or name is this machine's; remembered: reading one costs microseconds."""
     return is_loopback(host)
 
 
 @lru_cache(maxsize=64)
-def _is_local_name(host: bytes) -> bool:
-    """Whether a Host header names this machine, with or without a port."""
+def _name_of(host: bytes) -> str:
+    """What a Host header names, in lower case and without a port."""
     name = host.decode("latin-1").lower()
-    name = name.partition("]")[0].removeprefix("[") if name[:1] == "[" else name.partition(":")[0]
-    return is_loopback(name)
+    return name.partition("]")[0].removeprefix("[") if name[:1] == "[" else name.partition(":")[0]
 
 
 def demand_authenticator(settings: Settings, given: Authenticator | None) -> None:
@@ -198,7 +219,9 @@ async def authenticator_for(
     otherwise: Authenticator | None = None
     if settings.is_demo:
         otherwise = (
-            container_demo_authenticator if settings.demo_in_container else demo_authenticator
+            container_demo_authenticator(settings)
+            if settings.demo_in_container
+            else demo_authenticator
         )
     else:
         standing.start()

@@ -13,9 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 import typer.main
 import yaml
+from starlette.requests import Request
 
 from runtime import limits
 from runtime import settings as settings_module
+from runtime.http.authentication import container_demo_authenticator
+from runtime.http.caller import DEMO
+from runtime.http.problem import ProblemError
+from runtime.http.scope import keep_headers
 from runtime.settings import PREFIX, Settings
 from runtime.topics import group_of, topic_map
 from tests.support import containers
@@ -191,6 +196,25 @@ def test_commands_in_a_container_find_the_edges() -> None:
         payments = urlsplit(service["environment"]["TITAN_PAYMENTS_URL"])
         assert (handles.hostname, handles.port) == ("handle-resolution", 8001)
         assert (payments.hostname, payments.port) == ("payment-router", 8002)
+
+
+@pytest.mark.parametrize("name", SEED_EDGES)
+async def test_the_demo_answers_to_the_names_by_which_the_edges_are_called_and_to_no_other(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(OURS[name], monkeypatch)
+    authenticator = container_demo_authenticator(settings)
+    called = [settings.handles_url, settings.payments_url, OURS[name]["healthcheck"]["test"][-1]]
+
+    def request_to(host: str) -> Request:
+        scope = {"type": "http", "headers": [(b"host", host.encode())]}
+        keep_headers(scope)
+        return Request(scope)
+
+    for url in called:
+        assert await authenticator(request_to(urlsplit(str(url)).netloc)) is DEMO
+    with pytest.raises(ProblemError, match="demo_is_local"):
+        await authenticator(request_to(f"evil.example:{SEED_EDGES[name][1]}"))
 
 
 @pytest.mark.parametrize("name", OURS)
