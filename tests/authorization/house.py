@@ -35,6 +35,7 @@ from tests.support.waiting import eventually
 CLOCK = SystemClock()
 KEY = SigningKey("tests", ec.generate_private_key(ec.SECP256R1()))
 SHOP = "client:shop"
+REVOKED = "client:revoked"
 ON_DEMO = "test-on-demo"
 Build = Callable[[Resources], Stage]
 
@@ -45,8 +46,9 @@ BUILDS: dict[str, Build] = {
 PATIENT = {"prefer": "wait=10"}
 
 PERSONAS = [
-    *("anonymous", "demo", "owner", "other", "program", "unscoped", "suspended"),
+    *("anonymous", "demo", "owner", "other", "program", "unscoped", "misscoped", "suspended"),
     *("admin-readonly", "admin", "kyc-reviewer", "support", "expired", "revoked"),
+    "revoked-program",
 ]
 
 
@@ -189,23 +191,32 @@ class House:
         await publisher.publish([encode(event, envelope)], deadline_s=10.0)
         await publisher.stop()
 
+    def give_scope(self, scope: Scope | None) -> None:
+        """The program gets this scope alone, the misscoped one all but this; None: both get all."""
+        every = frozenset(Scope)
+        right = every if scope is None else frozenset({scope})
+        wrong = every if scope is None else every - right
+        self.tokens["program"] = token_of("client:other", scopes=right)
+        self.tokens["misscoped"] = token_of("client:misscoped", scopes=wrong)
+
     async def sign_in(self) -> None:
         """Somebody of each kind."""
-        every_scope = frozenset(Scope)
         suspended, revoked_session = client_of(uuid4()), uuid4()
         owner, now = client_of(self.owner), CLOCK.now()
         long_ago, ended = now - timedelta(minutes=65), now - timedelta(minutes=55)
         self.tokens = {
             "owner": token_of(owner),
             "other": token_of(client_of(uuid4())),
-            "program": token_of("client:other", scopes=every_scope),
             "unscoped": token_of("client:unscoped"),
             "suspended": token_of(suspended),
             "expired": token_of(owner, issued_at=long_ago, expires_at=ended),
             "revoked": token_of(owner, session_id=revoked_session),
+            "revoked-program": token_of(REVOKED, scopes=frozenset(Scope)),
             **{role.value: token_of(client_of(uuid4()), roles=frozenset({role})) for role in Role},
         }
+        self.give_scope(None)
         await self.say(suspended, Standing.SUSPENDED)
+        await self.say(REVOKED, Standing.REVOKED)
         await self.say(session_principal(revoked_session), Standing.REVOKED)
         await self.execute(
             "INSERT INTO auth_clients (client_id, scopes, created_at) VALUES ($1, '{}', now())"

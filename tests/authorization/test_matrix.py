@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from runtime.http.authorization import HOUSE_RULES, Rules
+from runtime.http.caller import Scope
 from runtime.settings import Settings
 from tests.authorization.asks import ASKS, ask_for
 from tests.authorization.house import PERSONAS, house_at
@@ -30,7 +31,16 @@ ABOUT_ONESELF = {
 }
 """Asked with a body that is none: tests of their own have the password or code that they take."""
 
-UNSAID = " ".join(["?"] * len(PERSONAS))
+UNSAID = " ".join(["?"] * len(PERSONAS) + ["-"])
+
+NOT_LET_IN = {401, 403}
+STRANGERS = ("anonymous", "expired", "revoked", "revoked-program")
+
+
+def cells_of(line: str) -> tuple[dict[str, str], Scope | None]:
+    """What each persona is answered, and the scope that a program needs to be a customer here."""
+    *cells, scope = line.split()
+    return dict(zip(PERSONAS, cells, strict=True)), None if scope == "-" else Scope(scope)
 
 
 def lines_of(edge: str) -> dict[str, str]:
@@ -72,10 +82,22 @@ def test_the_matrix_names_each_route_and_no_other(edge: str) -> None:
 
 
 def test_the_matrix_has_a_cell_for_each_kind_of_caller() -> None:
-    lines = [line for routes in MATRIX.values() for line in routes.values()]
-
-    assert {len(line.split()) for line in lines} == {len(PERSONAS)}
+    for line in (line for routes in MATRIX.values() for line in routes.values()):
+        cells_of(line)
     assert ASKS.keys() <= {route for routes in MATRIX.values() for route in routes}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_each_route_asks_for_the_scope_that_the_matrix_names(edge: str) -> None:
+    rules = rules_of(edge)
+    for route, line in lines_of(edge).items():
+        method, _, path = route.partition(" ")
+        cells, scope = cells_of(line)
+        assert rules[method, path].scope == scope, route
+        # With every scope but that one, a program is told what it is told with none.
+        assert cells["misscoped"] == cells["unscoped"], route
+        if scope is not None:
+            assert cells["misscoped"] == "403" != cells["program"], route
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -84,7 +106,9 @@ def test_each_route_is_seen_to_let_somebody_in(edge: str) -> None:
     rules, shut = rules_of(edge), set()
     for route, line in lines_of(edge).items():
         method, _, path = route.partition(" ")
-        is_open = rules[method, path].is_public or any(int(cell) < 400 for cell in line.split())
+        is_open = rules[method, path].is_public or any(
+            int(cell) < 400 for cell in cells_of(line)[0].values()
+        )
         shut |= set() if is_open else {route}
     assert shut <= ABOUT_ONESELF
 
@@ -94,12 +118,12 @@ def test_only_what_is_public_is_answered_to_nobody_in_particular(edge: str) -> N
     rules = rules_of(edge)
     for route, line in lines_of(edge).items():
         method, _, path = route.partition(" ")
-        cells = dict(zip(PERSONAS, line.split(), strict=True))
+        cells, _ = cells_of(line)
         if rules[method, path].is_public:
             assert len(set(cells.values())) == 1, route
         else:
-            strangers = [cells[name] for name in ("anonymous", "expired", "revoked")]
-            assert (strangers, cells["suspended"]) == (["401"] * 3, "403"), route
+            strangers = [cells[name] for name in STRANGERS]
+            assert (strangers, cells["suspended"]) == (["401"] * 4, "403"), route
 
 
 @pytest.mark.real
@@ -112,19 +136,24 @@ async def test_each_cell_is_answered_as_the_matrix_says(edge: str, settings: Set
             await house.open_accounts()
         for route, line in lines_of(edge).items():
             method, _, path = route.partition(" ")
-            told = []
-            for persona, expected in zip(PERSONAS, line.split(), strict=True):
-                ask = await ask_for(house, route)
+            told: list[str] = []
+            cells, scope = cells_of(line)
+            house.give_scope(scope)
+            ask = await ask_for(house, route)
+            for persona, expected in cells.items():
                 acts = await house.acts()
                 answer = await house.ask(edge, persona, method, ask.path, ask.body, ask.headers)
                 acts = await house.acts() - acts
                 due = rules[method, path].is_audited and answer.status < 400
                 told.append(str(answer.status))
+                # Whoever is not let in leaves the object as it was, for the next to be asked with.
+                if answer.status not in NOT_LET_IN:
+                    ask = await ask_for(house, route)
                 if (str(answer.status), acts) != (expected, int(due)):
                     wrong.append(
                         f"{route} by {persona}: {answer.status} {answer.code}, {acts} acts"
                     )
-            print(f"  {route}: {' '.join(told)}")  # noqa: T201 - the lines as they would have to be
+            print(f"  {route}: {' '.join(told)} {scope or '-'}")  # noqa: T201 - the lines as they would have to be
     assert not wrong, "\n".join(wrong)
 
 

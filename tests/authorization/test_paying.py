@@ -112,6 +112,36 @@ async def test_money_moves_only_for_whoever_holds_the_handle_or_was_let(settings
 
 @pytest.mark.real
 @pytest.mark.timeout(60)
+async def test_an_item_of_many_is_refused_where_a_payment_alone_would_be(
+    settings: Settings,
+) -> None:
+    async with house_at(settings, "payments", "handles") as house:
+        await house.open_accounts()
+        account_id = await house.account(persona="other")
+        theirs = (await house.claim(persona="other", account_id=account_id))["handle"]
+        pairs = [(house.payer, theirs), (theirs, house.payer)]
+        told = {}
+        for persona in ("owner", "other", "program"):
+            items = [body_of(*pair) | {"idempotency_key": str(uuid4())} for pair in pairs]
+            answer = await house.ask(
+                "payments", persona, "POST", "/payments/bulk", {"payments": items}
+            )
+            assert answer.status == 200, answer
+            told[persona] = [
+                (item["status"], item.get("problem", {}).get("code"))
+                for item in answer.document["data"]
+            ]
+
+    taken, refused = (202, None), (404, "payer_not_found")
+    assert told == {
+        "owner": [taken, refused],
+        "other": [refused, taken],
+        "program": [refused, refused],
+    }
+
+
+@pytest.mark.real
+@pytest.mark.timeout(60)
 async def test_a_key_is_its_callers_own(settings: Settings) -> None:
     async with house_at(settings, "payments", "handles") as house:
         await house.open_accounts()
