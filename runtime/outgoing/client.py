@@ -10,26 +10,15 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, cast
+from typing import cast
 
 from domain.errors import Invalid
 from domain.outside import Address, Target, target_of
 from runtime.clock import Clock
+from runtime.outgoing import limits
 from runtime.outgoing.exchange import Exchange, Headers, request_bytes
 from runtime.outgoing.failure import Cause, OutgoingFailure
 from runtime.outgoing.resolving import Resolver, SystemResolver, checked_addresses
-
-CONNECT_S_MAX: Final = 1.0
-"""A TCP connection to the outside takes no longer."""
-
-TOTAL_S_MAX: Final = 10.0
-"""A whole call takes no longer: names, connection, request and answer."""
-
-IDLE_S_MAX: Final = 5.0
-"""A connection that nobody uses for so long is closed."""
-
-IDLE_CONNECTIONS_MAX: Final = 256
-"""Connections that one process keeps open for the next call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,7 @@ class Outgoing:
     async def post(self, url: str, headers: Headers, body: bytes) -> Reply:
         """Send a body and read the answer; OutgoingFailure says why there is none."""
         try:
-            async with asyncio.timeout(TOTAL_S_MAX):
+            async with asyncio.timeout(limits.TOTAL_S_MAX):
                 return await self._post(url, headers, body)
         except TimeoutError:
             raise OutgoingFailure(Cause.TIMED_OUT) from None
@@ -121,7 +110,7 @@ class Outgoing:
     async def _connect_to(self, target: Target, address: Address) -> Exchange:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_S_MAX):
+            async with asyncio.timeout(limits.CONNECT_S_MAX):
                 transport, exchange = await loop.create_connection(
                     Exchange, str(address), target.port
                 )
@@ -158,15 +147,15 @@ class Outgoing:
         while kept:
             since_s, exchange = kept.pop()
             self._idle_count -= 1
-            if exchange.is_usable and now_s - since_s < IDLE_S_MAX:
+            if exchange.is_usable and now_s - since_s < limits.IDLE_S_MAX:
                 return exchange
             exchange.close()
         return None
 
     def _keep(self, target: Target, address: Address, exchange: Exchange) -> None:
-        if self._idle_count >= IDLE_CONNECTIONS_MAX:
+        if self._idle_count >= limits.IDLE_CONNECTIONS_MAX:
             self._prune()
-        if self._idle_count >= IDLE_CONNECTIONS_MAX:
+        if self._idle_count >= limits.IDLE_CONNECTIONS_MAX:
             exchange.close()
             return
         place = (target.scheme, target.host, target.port, address)
@@ -177,7 +166,7 @@ class Outgoing:
         """Close what nobody has used for a while."""
         now_s = self._clock.monotonic_s()
         for place, kept in list(self._idle.items()):
-            stale = [each for each in kept if now_s - each[0] >= IDLE_S_MAX]
+            stale = [each for each in kept if now_s - each[0] >= limits.IDLE_S_MAX]
             for each in stale:
                 each[1].close()
                 kept.remove(each)

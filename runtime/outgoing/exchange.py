@@ -3,20 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import cast
 
 import httptools
 
+from runtime.outgoing import limits
 from runtime.outgoing.failure import Cause, OutgoingFailure
-
-REPLY_BYTES_MAX: Final = 64 * 1024
-"""Of a reply's body so much is read; the status counts all the same."""
-
-REPLY_HEAD_BYTES_MAX: Final = 16 * 1024
-"""A longer head of a reply is no HTTP."""
-
-READ_S_MAX: Final = 5.0
-"""An endpoint that is silent for so long has timed out."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -75,7 +67,7 @@ class Exchange(asyncio.Protocol):
         except httptools.HttpParserError:
             self._fail(Cause.NOT_HTTP)
             return
-        if not self._has_head and self._head_bytes > REPLY_HEAD_BYTES_MAX:
+        if not self._has_head and self._head_bytes > limits.REPLY_HEAD_BYTES_MAX:
             self._fail(Cause.NOT_HTTP)
         self._progress.set()
 
@@ -94,7 +86,7 @@ class Exchange(asyncio.Protocol):
                 self._progress.clear()
                 if self._failure is not None:
                     raise OutgoingFailure(self._failure)
-                async with asyncio.timeout(READ_S_MAX):
+                async with asyncio.timeout(limits.READ_S_MAX):
                     await self._progress.wait()
         except BaseException:
             self.close()
@@ -126,7 +118,7 @@ class Exchange(asyncio.Protocol):
 
     def on_body(self, chunk: bytes) -> None:
         """Called by the parser."""
-        room = REPLY_BYTES_MAX - len(self._answer.body)
+        room = limits.REPLY_BYTES_MAX - len(self._answer.body)
         self._answer.body += chunk[:room]
         if len(chunk) > room:
             # The rest is not read: the status is known, and that is what counts.

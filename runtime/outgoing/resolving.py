@@ -8,13 +8,11 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Final, Protocol
+from typing import Protocol
 
 from domain.outside import Address, Target, is_loopback, is_outside, is_this_machine
+from runtime.outgoing import limits
 from runtime.outgoing.failure import Cause, OutgoingFailure
-
-RESOLVE_S_MAX: Final = 2.0
-"""A name that is not resolved by then counts as unreachable."""
 
 
 class Resolver(Protocol):
@@ -62,7 +60,7 @@ async def checked_addresses(
         texts: Sequence[str] = [str(literal)]
     else:
         try:
-            async with asyncio.timeout(RESOLVE_S_MAX):
+            async with asyncio.timeout(limits.RESOLVE_S_MAX):
                 texts = await resolver.resolve(target.host)
         except (OSError, TimeoutError, UnicodeError):
             raise OutgoingFailure(Cause.UNREACHABLE) from None

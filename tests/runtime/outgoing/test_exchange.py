@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from runtime.clock import SystemClock
-from runtime.outgoing import Outgoing, OutgoingFailure, client, exchange
-from runtime.outgoing.exchange import REPLY_BYTES_MAX, REPLY_HEAD_BYTES_MAX
+from runtime.outgoing import Outgoing, OutgoingFailure, limits
 from runtime.outgoing.failure import Cause
+from runtime.outgoing.limits import REPLY_BYTES_MAX, REPLY_HEAD_BYTES_MAX
 from tests.support.sink import Say, open_sink
 
 
@@ -85,7 +85,7 @@ async def test_a_reply_is_cut_and_its_status_counts() -> None:
 
 
 async def test_one_that_is_silent_has_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "READ_S_MAX", 0.05)
+    monkeypatch.setattr(limits, "READ_S_MAX", 0.05)
     async with open_sink(lambda _: Say(hangs=True)) as sink, calling() as outgoing:
         with pytest.raises(OutgoingFailure) as failure:
             await outgoing.post(sink.url(), [], b"{}")
@@ -93,7 +93,7 @@ async def test_one_that_is_silent_has_timed_out(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_one_that_drips_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TOTAL_S_MAX", 0.3)
+    monkeypatch.setattr(limits, "TOTAL_S_MAX", 0.3)
 
     ended = asyncio.Event()
 

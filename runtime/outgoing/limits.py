@@ -1,0 +1,28 @@
+"""Limits on calls to the outside: each with its unit, its meaning, and what depends on it."""
+
+from typing import Final
+
+# -- Calls to the outside -----------------------------------------------------------------
+RESOLVE_S_MAX: Final = 2.0
+"""A name that is not resolved by then counts as unreachable."""
+
+CONNECT_S_MAX: Final = 1.0
+"""A TCP connection to the outside takes no longer."""
+
+READ_S_MAX: Final = 5.0
+"""An endpoint that is silent for so long has timed out."""
+
+TOTAL_S_MAX: Final = 10.0
+"""A whole call takes no longer: names, connection, request and answer."""
+
+REPLY_BYTES_MAX: Final = 64 * 1024
+"""Of a reply's body so much is read; the status counts all the same."""
+
+REPLY_HEAD_BYTES_MAX: Final = 16 * 1024
+"""A longer head of a reply is no HTTP."""
+
+IDLE_S_MAX: Final = 5.0
+"""A connection that nobody uses for so long is closed."""
+
+IDLE_CONNECTIONS_MAX: Final = 256
+"""Connections that one process keeps open for the next call."""
