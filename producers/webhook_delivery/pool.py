@@ -23,7 +23,7 @@ from projections.webhook_events import adopt_strays
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.database import Connection, Database
-from runtime.outgoing import Outgoing
+from runtime.outgoing import NoTurn, Outgoing
 from runtime.settings import Settings
 from runtime.vault import connect_vault
 
@@ -121,6 +121,9 @@ class DeliveryPool:
     async def _attempt(self, claimed: Claim) -> None:
         try:
             finished = await self._sender.attempt(claimed)
+        except NoTurn:
+            # Not sent, and nobody's fault: no attempt is burnt and no breaker fed by it.
+            metrics.WEBHOOK_ATTEMPTS.labels("no_turn").inc()
         except TitanError as error:
             # Not sent, so not written down: it comes again when its lease is over.
             log.error("webhook_not_sent", endpoint=str(claimed.endpoint_id), error=str(error))  # noqa: TRY400 - one plain line, no trace

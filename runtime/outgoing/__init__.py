@@ -6,7 +6,7 @@ The rules of URLs and addresses are domain/outside.py's.
 """
 
 from runtime.outgoing.client import Outgoing, Reply
-from runtime.outgoing.failure import OutgoingFailure
+from runtime.outgoing.failure import NoTurn, OutgoingFailure
 from runtime.outgoing.resolving import Resolver, SystemResolver
 
-__all__ = ["Outgoing", "OutgoingFailure", "Reply", "Resolver", "SystemResolver"]
+__all__ = ["NoTurn", "Outgoing", "OutgoingFailure", "Reply", "Resolver", "SystemResolver"]

@@ -46,13 +46,17 @@ class Outgoing:
         """`loopback` lets a URL that names this machine lead there: for the demo only."""
         self._clock = clock
         self._loopback = loopback
-        self._resolver = resolver or SystemResolver()
+        self._own_resolver = SystemResolver(clock=clock) if resolver is None else None
+        self._resolver: Resolver = resolver or cast("SystemResolver", self._own_resolver)
         self._tls = tls or ssl.create_default_context()
         self._idle: dict[tuple[str, str, int, Address], list[tuple[float, Exchange]]] = {}
         self._idle_count = 0
 
     async def post(self, url: str, headers: Headers, body: bytes) -> Reply:
-        """Send a body and read the answer; OutgoingFailure says why there is none."""
+        """Send a body and read the answer; OutgoingFailure says why there is none.
+
+        Raises NoTurn if it was not sent for a reason that is not the host's.
+        """
         try:
             async with asyncio.timeout(limits.TOTAL_S_MAX):
                 return await self._post(url, headers, body)
@@ -60,7 +64,9 @@ class Outgoing:
             raise OutgoingFailure(Cause.TIMED_OUT) from None
 
     def close(self) -> None:
-        """Close what is kept open."""
+        """Close what is kept open, and look nothing up any more."""
+        if self._own_resolver is not None:
+            self._own_resolver.close()
         for kept in self._idle.values():
             for _, exchange in kept:
                 exchange.close()

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from domain.errors import Unavailable
+
 
 class Cause(StrEnum):
     """What went wrong."""
@@ -20,3 +22,10 @@ class OutgoingFailure(Exception):  # noqa: N818 - no error of ours
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.value)
         self.cause = cause
+
+
+class NoTurn(Unavailable):
+    """A call that was not made: all that could look its name up is held up by names of others.
+
+    Whoever was to be called has no part in it: it is no failure of theirs.
+    """

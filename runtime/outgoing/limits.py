@@ -6,6 +6,15 @@ from typing import Final
 RESOLVE_S_MAX: Final = 2.0
 """A name that is not resolved by then counts as unreachable."""
 
+LOOKUPS_MAX: Final = 128
+"""Names that one process looks up at once, each in a thread: far more than one client has hosts."""
+
+TURN_S_MAX: Final = 1.0
+"""A name waits so long for a thread; then its call is not made now, and nobody has failed."""
+
+SILENT_REST_S: Final = 30.0
+"""A name whose servers said nothing in time is unreachable for so long without being looked up."""
+
 CONNECT_S_MAX: Final = 1.0
 """A TCP connection to the outside takes no longer."""
 

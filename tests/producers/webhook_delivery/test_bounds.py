@@ -8,13 +8,15 @@ import pytest
 from pydantic import SecretStr
 
 from domain.webhook import BREAKER_FAILURES
-from producers.webhook_delivery import upkeep
+from producers.webhook_delivery import limits, upkeep
 from producers.webhook_delivery.pool import open_pool
 from producers.webhook_delivery.results import drawn_out
 from producers.webhook_delivery.sending import retry_after_s
 from projections.webhook_events import ORDER_WAIT_S_MAX
+from runtime.outgoing import limits as outgoing_limits
 from runtime.settings import KeyProviderName, Profile
 from tests.producers.webhook_delivery.place import Place, settle
+from tests.support.name_service import SILENT, name_service
 from tests.support.sink import Say
 
 pytestmark = pytest.mark.real
@@ -154,3 +156,32 @@ async def test_a_turn_that_nobody_passed_on_is_passed_on_by_upkeep(
         await settle(pool)
 
     assert (unheard, len(sink.received)) == (0, 1)
+
+
+async def test_a_delivery_whose_name_got_no_turn_has_lost_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another client's silent name holds up the only thread that looks names up."""
+    monkeypatch.setattr(outgoing_limits, "LOOKUPS_MAX", 1)
+    monkeypatch.setattr(outgoing_limits, "RESOLVE_S_MAX", 0.1)
+    monkeypatch.setattr(outgoing_limits, "TURN_S_MAX", 0.05)
+    with name_service(monkeypatch) as names:
+        async with place.sink() as sink, place.pool() as pool:
+            silent = await place.endpoint(f"https://a{SILENT}/")
+            well = await place.endpoint(f"http://localhost:{sink.port}/hook")
+            await place.tell(silent.client_id)
+            await settle(pool)
+            await place.tell(well.client_id)
+            await settle(pool)
+            [waits], row = await place.deliveries(well), await place.row(well)
+            [failed] = await place.deliveries(silent)
+            monkeypatch.setattr(outgoing_limits, "TURN_S_MAX", 5.0)
+            names.speaks.set()
+            place.clock.ahead += timedelta(seconds=limits.LEASE_S + 1)
+            await settle(pool)
+            [told] = await place.deliveries(well)
+
+    assert (failed["last_outcome"], failed["tries"]) == ("unreachable", 1)
+    assert (waits["state"], waits["last_outcome"], waits["tries"]) == ("pending", None, 0)
+    assert (row["failures"], row["failing_since"]) == (0, None)
+    assert (told["state"], told["tries"], len(sink.received)) == ("delivered", 1, 1)
