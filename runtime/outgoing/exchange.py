@@ -33,7 +33,7 @@ class Exchange(asyncio.Protocol):
         self.is_usable = True
         self._parser: httptools.HttpResponseParser | None = None
         self._answer = Answer()
-        self._head_bytes = 0
+        self._bytes = 0
         self._has_head = False
         self._progress = asyncio.Event()
         self._failure: Cause | None = None
@@ -60,14 +60,16 @@ class Exchange(asyncio.Protocol):
             # Nobody has asked for anything: whatever it is, it is no answer.
             self.close()
             return
-        if not self._has_head:
-            self._head_bytes += len(data)
+        self._bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._fail(Cause.NOT_HTTP)
             return
-        if not self._has_head and self._head_bytes > limits.REPLY_HEAD_BYTES_MAX:
+        bytes_max = limits.ANSWER_BYTES_MAX if self._has_head else limits.REPLY_HEAD_BYTES_MAX
+        if not self._answer.is_whole and self._bytes > bytes_max:
+            # A body is cut, but what frames one may be without end: chunks, their extensions, and
+            # trailers, of which the parser holds each until it has all of it.
             self._fail(Cause.NOT_HTTP)
         self._progress.set()
 
@@ -78,7 +80,7 @@ class Exchange(asyncio.Protocol):
         """
         assert self.transport is not None
         self._answer = Answer()
-        self._has_head, self._head_bytes, self._failure = False, 0, None
+        self._has_head, self._bytes, self._failure = False, 0, None
         self._parser = httptools.HttpResponseParser(self)
         try:
             self.transport.write(request)
@@ -104,8 +106,9 @@ class Exchange(asyncio.Protocol):
             self.transport.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser."""
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """Called by the parser; for trailers too, which nobody has asked for."""
+        if not self._has_head:
+            self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""

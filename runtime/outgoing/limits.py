@@ -30,6 +30,9 @@ REPLY_BYTES_MAX: Final = 64 * 1024
 REPLY_HEAD_BYTES_MAX: Final = 16 * 1024
 """A longer head of a reply is no HTTP."""
 
+ANSWER_BYTES_MAX: Final = 512 * 1024
+"""An answer that has not ended after so many, chunks and trailers included, is no HTTP."""
+
 IDLE_S_MAX: Final = 5.0
 """A connection that nobody uses for so long is closed."""
 

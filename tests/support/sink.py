@@ -39,7 +39,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Say:
-    """An answer: after `wait_s`, or never if `hangs`."""
+    """An answer: after `wait_s`, or never if `hangs`; `hangs_after` leaves a `raw` one open."""
 
     status: int = 204
     headers: tuple[tuple[str, str], ...] = ()
@@ -47,6 +47,7 @@ class Say:
     wait_s: float = 0.0
     hangs: bool = False
     raw: bytes | None = None
+    hangs_after: bool = False
 
 
 Answering = Callable[[Received], Say]
@@ -83,6 +84,8 @@ class Sink:
                     return
                 writer.write(say.raw if say.raw is not None else _bytes(say))
                 await writer.drain()
+                if say.hangs_after:
+                    await reader.read()
                 if say.raw is not None:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):

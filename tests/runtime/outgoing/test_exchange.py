@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from runtime.clock import SystemClock
 from runtime.outgoing import Outgoing, OutgoingFailure, limits
 from runtime.outgoing.failure import Cause
-from runtime.outgoing.limits import REPLY_BYTES_MAX, REPLY_HEAD_BYTES_MAX
+from runtime.outgoing.limits import ANSWER_BYTES_MAX, REPLY_BYTES_MAX, REPLY_HEAD_BYTES_MAX
 from tests.support.sink import Say, open_sink
 
 
@@ -82,6 +82,50 @@ async def test_a_reply_is_cut_and_its_status_counts() -> None:
     async with open_sink(lambda _: say) as sink, calling() as outgoing:
         reply = await outgoing.post(sink.url(), [], b"{}")
         assert (reply.status, len(reply.body)) == (200, REPLY_BYTES_MAX)
+
+
+def chunked(after: bytes) -> bytes:
+    """An answer in chunks, of which the last byte is still to come."""
+    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n" + after
+
+
+async def test_what_follows_the_body_is_not_kept() -> None:
+    trailers = b"".join(b"x-%d: y\r\nretry-after: 9\r\n" % number for number in range(100))
+    async with (
+        open_sink(lambda _: Say(raw=chunked(b"0\r\n" + trailers + b"\r\n"))) as sink,
+        calling() as outgoing,
+    ):
+        reply = await outgoing.post(sink.url(), [], b"{}")
+    assert (reply.status, reply.body) == (200, b"ok")
+    assert list(reply.headers) == ["transfer-encoding"]
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"0\r\n" + b"x: " + b"y" * ANSWER_BYTES_MAX,
+        b"0\r\n" + b"x: y\r\n" * (ANSWER_BYTES_MAX // 6),
+        b"1;" + b"y" * ANSWER_BYTES_MAX,
+        b"1;yyyyyyyyyyy\r\nx\r\n" * (ANSWER_BYTES_MAX // 18),
+    ],
+    ids=["one trailer", "trailers", "an extension", "extensions"],
+)
+async def test_an_answer_that_has_no_end_is_no_answer(endless: bytes) -> None:
+    """The end of its body is never said; nor does the endpoint ever stop."""
+    say = Say(raw=chunked(endless), hangs_after=True)
+    async with open_sink(lambda _: say) as sink, calling() as outgoing:
+        with pytest.raises(OutgoingFailure) as failure:
+            await outgoing.post(sink.url(), [], b"{}")
+    assert failure.value.cause is Cause.NOT_HTTP
+
+
+async def test_an_answer_in_the_smallest_chunks_is_read_whole() -> None:
+    chunks = b"1\r\nx\r\n" * (REPLY_BYTES_MAX - 2)
+    async with (
+        open_sink(lambda _: Say(raw=chunked(chunks + b"0\r\n\r\n"))) as sink,
+        calling() as outgoing,
+    ):
+        assert len((await outgoing.post(sink.url(), [], b"{}")).body) == REPLY_BYTES_MAX
 
 
 async def test_one_that_is_silent_has_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
