@@ -1,6 +1,7 @@
 """Claims what is due: each delivery to one process, each endpoint within its bounds."""
 
-from collections.abc import Mapping
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,6 +20,7 @@ class Claim(NamedTuple):
 
     delivery_id: UUID
     endpoint_id: UUID
+    client_id: str
     subject: UUID
     attempt: int
     tries: int
@@ -31,13 +33,38 @@ class Claim(NamedTuple):
     """Whether it is sent to see if an endpoint whose breaker is open is well again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """How many attempts this process makes at each endpoint, and for each client."""
+
+    endpoints: Counter[UUID] = field(default_factory=Counter)
+    clients: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, claim: Claim) -> None:
+        """One more."""
+        self.endpoints[claim.endpoint_id] += 1
+        self.clients[claim.client_id] += 1
+
+    def end(self, claim: Claim) -> None:
+        """One less; what is at rest is forgotten."""
+        self.endpoints[claim.endpoint_id] -= 1
+        if not self.endpoints[claim.endpoint_id]:
+            del self.endpoints[claim.endpoint_id]
+        self.clients[claim.client_id] -= 1
+        if not self.clients[claim.client_id]:
+            del self.clients[claim.client_id]
+
+
 _CLAIM: Final = """
     WITH ready AS (
-        SELECT endpoint.endpoint_id, endpoint.url_sealed, allowed.room, spent.used_until,
+        SELECT endpoint.endpoint_id, endpoint.client_id, endpoint.served_at, endpoint.url_sealed,
+            allowed.room, $10 - COALESCE(ours.in_flight, 0) AS client_room, spent.used_until,
             endpoint.failures >= $6 AS is_probe
         FROM webhook_endpoints AS endpoint
         LEFT JOIN unnest($2::uuid[], $3::integer[]) AS busy (endpoint_id, in_flight)
             USING (endpoint_id)
+        LEFT JOIN unnest($11::text[], $12::integer[]) AS ours (client_id, in_flight)
+            USING (client_id)
         CROSS JOIN LATERAL (
             -- What is used up lies before now; what does not was written before the clock stepped.
             SELECT CASE
@@ -66,7 +93,7 @@ _CLAIM: Final = """
               endpoint.rest_until <= $1::timestamptz
               OR endpoint.rest_until > $1::timestamptz + make_interval(secs => $9)
           )
-          AND allowed.room >= 1
+          AND allowed.room >= 1 AND COALESCE(ours.in_flight, 0) < $10
           AND EXISTS (
               SELECT FROM webhook_deliveries AS due
               WHERE due.endpoint_id = endpoint.endpoint_id
@@ -74,13 +101,23 @@ _CLAIM: Final = """
           )
         ORDER BY endpoint.served_at LIMIT $5
         FOR NO KEY UPDATE OF endpoint SKIP LOCKED
+    ), shares AS (
+        -- A client's room is shared out evenly, and where it is less than one each, by turns.
+        SELECT endpoint_id, LEAST(room, CASE
+            WHEN client_room >= count(*) OVER whole THEN client_room / count(*) OVER whole
+            WHEN client_room >= row_number() OVER by_turn THEN 1
+            ELSE 0
+        END) AS room
+        FROM ready
+        WINDOW whole AS (PARTITION BY client_id),
+            by_turn AS (PARTITION BY client_id ORDER BY served_at)
     ), picked AS (
         SELECT due.delivery_id, due.due_at
-        FROM ready CROSS JOIN LATERAL (
+        FROM shares CROSS JOIN LATERAL (
             SELECT delivery_id, due_at FROM webhook_deliveries AS waiting
-            WHERE waiting.endpoint_id = ready.endpoint_id
+            WHERE waiting.endpoint_id = shares.endpoint_id
               AND waiting.state = 'pending' AND waiting.due_at <= $1
-            ORDER BY waiting.due_at LIMIT ready.room
+            ORDER BY waiting.due_at LIMIT shares.room
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS due
         LIMIT $7
@@ -107,8 +144,8 @@ _CLAIM: Final = """
         FROM served JOIN ready USING (endpoint_id)
         WHERE endpoint.endpoint_id = served.endpoint_id
     )
-    SELECT claimed.delivery_id, claimed.endpoint_id, claimed.subject, claimed.attempts,
-        claimed.tries, claimed.due_at, ready.url_sealed, event.body,
+    SELECT claimed.delivery_id, claimed.endpoint_id, ready.client_id, claimed.subject,
+        claimed.attempts, claimed.tries, claimed.due_at, ready.url_sealed, event.body,
         ARRAY(
             SELECT secret.sealed FROM webhook_secrets AS secret
             WHERE secret.endpoint_id = claimed.endpoint_id AND secret.expires_at > $1
@@ -119,25 +156,26 @@ _CLAIM: Final = """
 """
 
 
-async def claim(
-    connection: Connection, now: datetime, *, busy: Mapping[UUID, int], room: int
-) -> list[Claim]:
+async def claim(connection: Connection, now: datetime, *, busy: Busy, room: int) -> list[Claim]:
     """Up to `room` deliveries that are due, in one statement.
 
-    `busy` says how many attempts this process makes at each endpoint. An endpoint whose breaker is
+    `busy` says how many attempts this process makes already. An endpoint whose breaker is
     open is claimed one delivery as a probe, and rests until that is written down or its lease over.
     What is locked by another process is passed over.
     """
     rows = await connection.fetch(
         _CLAIM,
         now,
-        list(busy.keys()),
-        list(busy.values()),
+        list(busy.endpoints.keys()),
+        list(busy.endpoints.values()),
         limits.ENDPOINT_IN_FLIGHT_MAX,
         limits.ENDPOINTS_CLAIMED_MAX,
         BREAKER_FAILURES,
         room,
         float(limits.LEASE_S),
         2.0 * THROTTLE_S_MAX,
+        limits.CLIENT_IN_FLIGHT_MAX,
+        list(busy.clients.keys()),
+        list(busy.clients.values()),
     )
     return [Claim(*row) for row in rows]

@@ -9,6 +9,9 @@ IN_FLIGHT_MAX: Final = 512
 ENDPOINT_IN_FLIGHT_MAX: Final = 32
 """Attempts that one process makes at one endpoint at once: a slow one holds up no other."""
 
+CLIENT_IN_FLIGHT_MAX: Final = IN_FLIGHT_MAX // 4
+"""Attempts that one process makes for one client at once, however many endpoints it has."""
+
 ENDPOINTS_CLAIMED_MAX: Final = 64
 """Endpoints that one claim serves, those first that were served longest ago."""
 

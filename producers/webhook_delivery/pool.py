@@ -5,18 +5,16 @@ PostgreSQL: killed at any moment, what was claimed comes again when its lease is
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import structlog
 
 from domain.errors import Defect, TitanError, Unavailable
 from producers.webhook_delivery import limits, upkeep
-from producers.webhook_delivery.claims import Claim, claim
+from producers.webhook_delivery.claims import Busy, Claim, claim
 from producers.webhook_delivery.results import record
 from producers.webhook_delivery.sending import Finished, Sender
 from projections.webhook_events import adopt_strays
@@ -42,7 +40,7 @@ class DeliveryPool:
         self._database = database
         self._sender = sender
         self._clock = clock
-        self._busy: Counter[UUID] = Counter()
+        self._busy = Busy()
         self._attempts: set[asyncio.Task[None]] = set()
         self._finished: list[Finished] = []
         self._wanted = asyncio.Event()
@@ -87,7 +85,7 @@ class DeliveryPool:
         for each in claims:
             late_s = (self._clock.now() - each.due_at).total_seconds()
             metrics.WEBHOOK_LATE_SECONDS.observe(max(0.0, late_s))
-            self._busy[each.endpoint_id] += 1
+            self._busy.begin(each)
             task = asyncio.create_task(self._attempt(each))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
@@ -134,9 +132,7 @@ class DeliveryPool:
             metrics.WEBHOOK_ATTEMPTS.labels(finished.outcome.value).inc()
             self._finished.append(finished)
         finally:
-            self._busy[claimed.endpoint_id] -= 1
-            if self._busy[claimed.endpoint_id] <= 0:
-                del self._busy[claimed.endpoint_id]
+            self._busy.end(claimed)
             self._wanted.set()
 
     async def _end(self) -> None:
