@@ -152,7 +152,12 @@ _CLAIM: Final = """
             ORDER BY secret.created_at DESC
         ) AS secrets, ready.is_probe
     FROM claimed JOIN ready USING (endpoint_id)
-    JOIN webhook_events AS event USING (event_id)
+    LEFT JOIN webhook_events AS event USING (event_id)
+"""
+_END: Final = """
+    UPDATE webhook_deliveries
+    SET state = 'dead', finished_at = $2, last_outcome = 'event_forgotten'
+    WHERE delivery_id = ANY($1::uuid[]) AND state = 'pending'
 """
 
 
@@ -161,7 +166,8 @@ async def claim(connection: Connection, now: datetime, *, busy: Busy, room: int)
 
     `busy` says how many attempts this process makes already. An endpoint whose breaker is
     open is claimed one delivery as a probe, and rests until that is written down or its lease over.
-    What is locked by another process is passed over.
+    What is locked by another process is passed over. A delivery whose event is not kept any more
+    can never be sent: it ends.
     """
     rows = await connection.fetch(
         _CLAIM,
@@ -178,4 +184,7 @@ async def claim(connection: Connection, now: datetime, *, busy: Busy, room: int)
         list(busy.clients.keys()),
         list(busy.clients.values()),
     )
-    return [Claim(*row) for row in rows]
+    lost = [row["delivery_id"] for row in rows if row["body"] is None]
+    if lost:
+        await connection.execute(_END, lost, now)
+    return [Claim(*row) for row in rows if row["body"] is not None]

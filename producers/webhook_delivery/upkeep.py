@@ -6,6 +6,7 @@ Any number of processes may run it; each duty is done by one at a time.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -57,6 +58,8 @@ _NEXT_EVENTS: Final = """
           WHERE dead.event_id = event.event_id AND dead.endpoint_id = $11 AND dead.state = 'dead'
       ))
     ORDER BY event.occurred_at, event.event_id LIMIT $12
+    -- What is begun again must not lose its event in the same moment.
+    FOR KEY SHARE OF event
 """
 _PLAN_AGAIN: Final = """
     INSERT INTO webhook_deliveries AS known (
@@ -71,21 +74,27 @@ _PLAN_AGAIN: Final = """
     SET state = EXCLUDED.state, due_at = EXCLUDED.due_at, tries = 0, finished_at = NULL
     WHERE known.state IN ('delivered', 'dead')
 """
+_OLD_EVENTS: Final = """
+    SELECT event_id FROM webhook_events WHERE occurred_at < $1
+      AND NOT EXISTS (
+          SELECT FROM webhook_deliveries AS delivery
+          WHERE delivery.event_id = webhook_events.event_id
+            AND delivery.state IN ('waiting', 'pending'))
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_FORGET_EVENTS: Final = """
+    DELETE FROM webhook_events AS event WHERE event_id = ANY($1::uuid[])
+      -- What is still to be sent is kept until it has been: it may have been asked for again.
+      AND NOT EXISTS (
+          SELECT FROM webhook_deliveries AS delivery
+          WHERE delivery.event_id = event.event_id
+            AND delivery.state IN ('waiting', 'pending'))
+"""
 _FORGET: Final = (
     """
     DELETE FROM webhook_deliveries WHERE delivery_id IN (
         SELECT delivery_id FROM webhook_deliveries WHERE created_at < $1
           AND state IN ('delivered', 'dead') LIMIT $2 FOR UPDATE SKIP LOCKED)
-    """,
-    """
-    DELETE FROM webhook_events WHERE event_id IN (
-        SELECT event_id FROM webhook_events AS event WHERE occurred_at < $1
-          -- What is still to be sent is kept until it has been: it may have been asked for again.
-          AND NOT EXISTS (
-              SELECT FROM webhook_deliveries AS delivery
-              WHERE delivery.event_id = event.event_id
-                AND delivery.state IN ('waiting', 'pending'))
-        LIMIT $2 FOR UPDATE SKIP LOCKED)
     """,
     """
     DELETE FROM webhook_owners WHERE subject IN (
@@ -127,7 +136,24 @@ async def forget(connection: Connection, now: datetime) -> None:
     before = now - timedelta(days=limits.KEPT_DAYS)
     for statement in _FORGET:
         await connection.execute(statement, before, limits.RETENTION_ROWS)
+    async with connection.transaction():
+        await forget_events(connection, await lock_forgotten(connection, before))
     await webhook_events.drop_strays(connection, now - timedelta(days=limits.STRAY_DAYS))
+
+
+async def lock_forgotten(connection: Connection, before: datetime) -> list[UUID]:
+    """Events that are too old and are not to be sent any more, locked.
+
+    Who begins a delivery again locks its event too: so it waits for the deletion and finds none,
+    or the event is passed over here, or `forget_events` sees what was begun.
+    """
+    rows = await connection.fetch(_OLD_EVENTS, before, limits.RETENTION_ROWS)
+    return [row["event_id"] for row in rows]
+
+
+async def forget_events(connection: Connection, event_ids: Sequence[UUID]) -> None:
+    """Forget events that were locked in this transaction, but for those that were begun again."""
+    await connection.execute(_FORGET_EVENTS, list(event_ids))
 
 
 async def _advance(connection: Connection, replay: asyncpg.Record, now: datetime) -> None:

@@ -36,13 +36,20 @@ _BEGIN_REPLAY: Final = (
     f" RETURNING {_REPLAY_COLUMNS}"
 )
 _RETRY: Final = """
+    WITH kept AS (
+        -- Locked: what is begun again must not lose its event in the same moment.
+        SELECT event_id FROM webhook_events WHERE event_id = (
+            SELECT event_id FROM webhook_deliveries WHERE client_id = $1 AND delivery_id = $2
+        ) FOR KEY SHARE
+    )
     UPDATE webhook_deliveries AS d
     SET state = CASE WHEN p.is_ordered AND d.rank IS NOT NULL AND d.state <> 'pending'
                      THEN 'waiting' ELSE 'pending' END,
         tries = CASE WHEN d.state = 'pending' THEN d.tries ELSE 0 END,
         due_at = $3, finished_at = NULL
-    FROM webhook_endpoints AS p
-    WHERE d.client_id = $1 AND d.delivery_id = $2 AND p.endpoint_id = d.endpoint_id
+    FROM webhook_endpoints AS p, kept
+    WHERE d.client_id = $1 AND d.delivery_id = $2 AND d.event_id = kept.event_id
+      AND p.endpoint_id = d.endpoint_id
       AND p.disabled_at IS NULL
       AND NOT EXISTS (
           SELECT FROM webhook_attempts AS a
@@ -188,7 +195,8 @@ async def retry(
 ) -> UUID | None:
     """Send a delivery now, under the same id; what its event is about, or None if it may not.
 
-    It may not while its endpoint is disabled, or shortly after an attempt.
+    It may not while its endpoint is disabled, shortly after an attempt, or once its event is not
+    kept any more.
     """
     pause = timedelta(seconds=limits.RETRY_PAUSE_S)
     row = await connection.fetchrow(_RETRY, client_id, delivery_id, at, at - pause)

@@ -105,12 +105,20 @@ async def get_delivery(delivery_id: UUID, edge: TheEdge, caller: TheCaller) -> R
     summary="Send a delivery now, under the same id",
 )
 async def post_retry(delivery_id: UUID, edge: TheEdge, caller: TheCaller) -> Response:
-    """Whatever its state. 429 shortly after an attempt, or while it is about to be sent anyway."""
+    """Whatever its state. 429 shortly after an attempt, or while it is about to be sent anyway.
+
+    410 once its event is not kept any more: it may have been sent again since then.
+    """
     now = edge.now
     async with edge.unit() as connection:
-        if await deliveries.read(connection, caller.client_id, delivery_id) is None:
+        known = await deliveries.read(connection, caller.client_id, delivery_id)
+        if known is None:
             raise no_delivery()
         subject = await deliveries.retry(connection, caller.client_id, delivery_id, now)
+        if subject is None and not await deliveries.body_of(connection, known.event_id):
+            raise ProblemError(
+                410, "event_forgotten", f"its event was kept for {limits.KEPT_DAYS} days"
+            )
         if subject is None:
             raise ProblemError(
                 429,
