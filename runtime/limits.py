@@ -240,15 +240,6 @@ WAIT_S_MAX: Final = 10
 ACCOUNT_WAIT_S: Final = 2.0
 """How long POST /accounts waits for the account to stand before it answers 202."""
 
-STREAM_HEARTBEAT_S: Final = 15.0
-"""A stream that is silent this long gets a comment, so that nothing on the way cuts it."""
-
-STREAM_S_MAX: Final = 600.0
-"""A stream of events ends after this long; the client comes back with Last-Event-ID."""
-
-STREAMS_MAX: Final = 500
-"""Streams of events that one edge process serves at once."""
-
 PAGE_ROWS_MAX: Final = 100
 """Rows of one page of a list."""
 

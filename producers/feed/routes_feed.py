@@ -12,6 +12,7 @@ from producers.feed.edge import FeedEdge, TheEdge
 from producers.feed.models import FeedAnswer, FeedQuery, types_of
 from projections import feed
 from projections.feed import Batch, Expired, Place
+from runtime.http.authorization import admit_again
 from runtime.http.caller import TheCaller
 from runtime.http.openapi import takes
 from runtime.http.page import refuse_repeats
@@ -59,7 +60,7 @@ async def get_events(
     """This client's events only. With `Prefer: wait=n` an empty answer waits for the next event."""
     place = _place(edge, query.after, caller.client_id)
     wait_s = wait_of(request.scope)
-    batch = await _batch(edge, caller.client_id, place, query, wait_s=wait_s or 0)
+    batch = await _batch(request, edge, caller.client_id, place, query, wait_s=wait_s or 0)
     cursor = _cursor(edge, batch.end, caller.client_id)
     # The documents are JSON already: with many readers, to parse and write them anew would be the
     # greater part of the work.
@@ -72,7 +73,13 @@ async def get_events(
 
 
 async def _batch(
-    edge: FeedEdge, client_id: str, place: Place | None, query: FeedQuery, *, wait_s: float
+    request: Request,
+    edge: FeedEdge,
+    client_id: str,
+    place: Place | None,
+    query: FeedQuery,
+    *,
+    wait_s: float,
 ) -> Batch:
     """What follows the place; if that is nothing, it is looked again until the wait is over."""
     types = None if query.types is None else types_of(query.types)
@@ -93,6 +100,8 @@ async def _batch(
             lambda position, head=head: position > head,  # type: ignore[misc]
             timeout_s=left_s,
         )
+        # Whoever had to stop while they waited is told nothing of what came.
+        await admit_again(request)
 
 
 def _place(edge: FeedEdge, cursor: str | None, client_id: str) -> Place | None:

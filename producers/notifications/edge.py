@@ -25,6 +25,7 @@ from runtime import recipients
 from runtime.changes import Changes, Feed
 from runtime.database import Connection, Database
 from runtime.http.resources import EdgeResources
+from runtime.http.streams import Streams
 from runtime.settings import Settings
 
 _COURIER_CONNECTIONS: Final = 3
@@ -39,8 +40,7 @@ class NotificationsEdge:
     links: Links
     numbers: Feed[str, int]
     """The number of each client's newest notification."""
-    streams: set[object] = field(default_factory=set)
-    """The event streams that are being served."""
+    streams: Streams = field(default_factory=Streams)
 
     async def told(
         self, connection: Connection, client_id: str, rows: Sequence[InboxRow]

@@ -1,6 +1,6 @@
 """GET /notifications and what is around it: the in-app inbox, read marks and the stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from producers.notifications import limits as own_limits
 from producers.notifications.decide import account_of
 from producers.notifications.edge import NotificationsEdge, TheEdge
 from producers.notifications.models import NotificationAnswer, ReadBody, UnreadAnswer
-from runtime import limits
+from runtime.http import limits
 from runtime.http.body import read_json
 from runtime.http.caller import TheCaller
 from runtime.http.openapi import takes
@@ -22,6 +22,7 @@ from runtime.http.page import Page, PageQuery, refuse_repeats
 from runtime.http.prefer import wait_of
 from runtime.http.problem import ProblemError
 from runtime.http.scope import header_values
+from runtime.http.streams import EventStream
 
 router = APIRouter(tags=["inbox"])
 
@@ -129,19 +130,15 @@ async def get_events(
 ) -> Response:
     """Each once, from now on or from after Last-Event-ID, in the order of their numbers.
 
-    With `Prefer: wait=n` the stream ends after so many seconds, if it is not ended before.
+    With `Prefer: wait=n` the stream ends after so many seconds, if it is not ended before. 429 to
+    who has too many streams open.
     """
-    if len(edge.streams) >= limits.STREAMS_MAX:
-        raise Unavailable("too many streams are open")
     client_id, seen = caller.client_id, _last_event(request)
     if seen is None:
         async with edge.resources.database.connection() as connection:
             seen = (await inbox.last_numbers(connection, [client_id])).get(client_id, 0)
-    return StreamingResponse(
-        _stream(edge, client_id, seen, account_id, lasts_s=wait_of(request.scope)),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
-    )
+    texts = _stream(edge, client_id, seen, account_id, lasts_s=wait_of(request.scope))
+    return EventStream(request, texts, edge.streams)
 
 
 def _last_event(request: Request) -> int | None:
@@ -159,11 +156,9 @@ async def _stream(
     account_id: UUID | None,
     *,
     lasts_s: float | None,
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     clock = edge.resources.clock
     ends_at_s = clock.monotonic_s() + (limits.STREAM_S_MAX if lasts_s is None else lasts_s)
-    stream = object()
-    edge.streams.add(stream)
     try:
         while True:
             left_s = max(0.0, ends_at_s - clock.monotonic_s())
@@ -188,8 +183,6 @@ async def _stream(
     except Unavailable:
         # The client comes back by itself and goes on after the last event it has.
         return
-    finally:
-        edge.streams.discard(stream)
 
 
 def _event_text(answer: NotificationAnswer) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from runtime import limits, metrics
 from runtime.changes import Changes, Feed
 from runtime.http.problem import ProblemError
 from runtime.http.resources import EdgeResources
+from runtime.http.streams import Streams
 from runtime.lag import LagReader, LagSampler, pipeline_groups
 from runtime.topics import topic_map
 
@@ -40,8 +41,7 @@ class PaymentsEdge:
     states: Feed[UUID, State]
     opened: Feed[UUID, AccountProfile]
     ledger: LedgerReader
-    streams: set[object] = field(default_factory=set)
-    """The event streams that are being served."""
+    streams: Streams
 
     def admit(self) -> None:
         """ProblemError 429 while the pipeline is full. Without a fresh sample all are let in."""
@@ -108,6 +108,7 @@ async def open_edge(resources: EdgeResources) -> AsyncIterator[PaymentsEdge]:
         states=changes.feed(payments.CHANNEL, load_states),
         opened=changes.feed(accounts.CHANNEL, load_accounts),
         ledger=PostgresLedgerReader(database),
+        streams=Streams(),
     )
     changes.start()
     sampling = asyncio.create_task(lag.run())

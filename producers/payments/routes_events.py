@@ -1,6 +1,6 @@
 """GET /payments/{id}/events: a payment's states as they come, as server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 from uuid import UUID
 
@@ -14,10 +14,11 @@ from producers.payments.answers import events_of
 from producers.payments.edge import PaymentsEdge, TheEdge
 from producers.payments.models import PaymentAnswer, PaymentEvent
 from producers.payments.routes_payments import payment_answer
-from runtime import limits
+from runtime.http import limits
 from runtime.http.caller import TheCaller
 from runtime.http.openapi import takes
 from runtime.http.scope import header_values
+from runtime.http.streams import EventStream
 
 router = APIRouter(tags=["payments"])
 
@@ -36,15 +37,13 @@ _LAST_EVENT_DIGITS_MAX: Final = 2
 async def get_events(
     payment_id: UUID, request: Request, edge: TheEdge, caller: TheCaller
 ) -> Response:
-    """Each state once, from the first or from after Last-Event-ID; ends after the final state."""
-    if len(edge.streams) >= limits.STREAMS_MAX:
-        raise Unavailable("too many streams are open")
+    """Each state once, from the first or from after Last-Event-ID; ends after the final state.
+
+    429 to who has too many streams open.
+    """
     answer = await payment_answer(edge, payment_id, client_id=caller.client_id)
-    return StreamingResponse(
-        _stream(edge, answer, client_id=caller.client_id, seen=_last_event(request)),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
-    )
+    texts = _stream(edge, answer, client_id=caller.client_id, seen=_last_event(request))
+    return EventStream(request, texts, edge.streams)
 
 
 def _last_event(request: Request) -> int:
@@ -57,11 +56,9 @@ def _last_event(request: Request) -> int:
 
 async def _stream(
     edge: PaymentsEdge, answer: PaymentAnswer, *, client_id: str, seen: int
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     clock = edge.resources.clock
     ends_at_s = clock.monotonic_s() + limits.STREAM_S_MAX
-    stream = object()
-    edge.streams.add(stream)
     try:
         while True:
             for event in events_of(answer):
@@ -83,8 +80,6 @@ async def _stream(
     except Unavailable:
         # The client comes back by itself and goes on after the last event it has.
         return
-    finally:
-        edge.streams.discard(stream)
 
 
 def _event_text(event: PaymentEvent) -> str:

@@ -18,6 +18,7 @@ from producers.payments.models import PaymentAnswer
 from producers.payments.words import opened_descriptions
 from projections.payments import Filters, PageStart, Payment, list_payments
 from runtime.contact_handles import handle_of
+from runtime.http.authorization import admit_again
 from runtime.http.caller import TheCaller
 from runtime.http.openapi import takes
 from runtime.http.page import Page, PageQuery, page_of, refuse_repeats
@@ -120,6 +121,7 @@ async def get_payment(
     if wait_s is not None:
         headers[APPLIED_HEADER] = f"wait={wait_s}"
         if answer.state not in FINAL and await _moved(edge, answer, wait_s):
+            await admit_again(request)
             answer = await payment_answer(edge, payment_id, client_id=caller.client_id)
     return Response(answer.model_dump_json(), headers=headers, media_type=_JSON)
 

@@ -19,7 +19,7 @@ from runtime import limits
 from runtime.http.body_limit import demand_declared_size
 from runtime.http.caller import CALLER, Authenticator, Caller, Kind, Role, Scope
 from runtime.http.problem import ProblemError
-from runtime.http.scope import ACTS_DUE, BODY_BYTES_MAX
+from runtime.http.scope import ACTS_DUE, BODY_BYTES_MAX, RULE
 
 RouteName = tuple[str, str]
 """A route's method and path."""
@@ -138,9 +138,23 @@ class Guard:
         demand_declared_size(scope)
         if not rule.kinds:
             return
-        authenticator: Authenticator = request.app.state.authenticator
-        caller = await authenticator(request)
-        if not rule.admits(caller):
-            raise ProblemError(403, "forbidden", "this caller may not do that")
-        scope[CALLER] = caller
+        scope[CALLER] = await _admitted(request, rule)
+        scope[RULE] = rule
         scope[ACTS_DUE] = rule.is_audited
+
+
+async def admit_again(request: Request) -> None:
+    """Ask of a request that lasts what was asked when it came: who calls, and whether they may.
+
+    What it shows may have expired meanwhile, or have been revoked. ProblemError 401 or 403;
+    Unavailable if that cannot be told.
+    """
+    await _admitted(request, request.scope[RULE])
+
+
+async def _admitted(request: Request, rule: Rule) -> Caller:
+    authenticator: Authenticator = request.app.state.authenticator
+    caller = await authenticator(request)
+    if not rule.admits(caller):
+        raise ProblemError(403, "forbidden", "this caller may not do that")
+    return caller

@@ -14,6 +14,8 @@ ACTS_DUE: Final = "titan.acts_due"
 """That each success of the route is an act of staff, to be written down once."""
 ACTS: Final = "titan.acts"
 """How many acts of staff were written down."""
+RULE: Final = "titan.rule"
+"""The rule that let the caller in: a request that lasts is held to it again."""
 DIRECT: Final = "titan.direct"
 """The path of a route that is served without the router."""
 

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.requests import Request
 
 from projections.feed import DAYS_KEPT
+from runtime.http.access_token import invalid_token
+from runtime.http.caller import Caller
 from tests.producers.feed.place import Place, Reader
 from tests.support.memory_stage import FixedClock
 from tests.support.public_events import id_of, payment, public_ids, refused_account, released
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.real
 
@@ -123,6 +127,21 @@ async def test_who_waits_is_told_as_soon_as_something_comes(place: Place, alice:
         assert [event["type"] for event in (await narrow).document["data"]] == [
             "handle.released.v1"
         ]
+
+
+async def test_who_must_stop_while_they_wait_is_told_nothing(place: Place, alice: Reader) -> None:
+    cursor = (await alice.pull())["next_cursor"]
+    waiting = asyncio.create_task(alice.ask(f"after={cursor}", wait_s=10))
+    await eventually(lambda: alice.client_id in alice.app.state.edge.heads._waiters)
+
+    async def revoked(_: Request) -> Caller:
+        raise invalid_token()
+
+    alice.app.state.authenticator = revoked
+    await place.tell(payment(alice.client_id))
+
+    answer = await waiting
+    assert (answer.status, answer.code) == (401, "invalid_token")
 
 
 async def test_a_cursor_before_what_is_kept_is_gone_and_says_where_to_begin(

@@ -8,14 +8,22 @@ from starlette.requests import Request
 from domain.client import person_of
 from producers.notifications.channels.port import Fate, Letter, Sent
 from runtime.http.caller import Caller, Kind
+from runtime.http.problem import ProblemError
 
 
-async def caller_of(request: Request) -> Caller:
-    """The client that the test names."""
-    client_id = request.headers["test-client"]
-    person_id = person_of(client_id)
-    kind = Kind.DEMO if person_id is None else Kind.PERSON
-    return Caller(client_id, kind, person_id=person_id)
+@dataclass
+class Door:
+    """Who calls is whom the test names, unless they are suspended."""
+
+    suspended: set[str] = field(default_factory=set)
+
+    async def caller_of(self, request: Request) -> Caller:
+        client_id = request.headers["test-client"]
+        if client_id in self.suspended:
+            raise ProblemError(403, "suspended", "suspended")
+        person_id = person_of(client_id)
+        kind = Kind.DEMO if person_id is None else Kind.PERSON
+        return Caller(client_id, kind, person_id=person_id)
 
 
 @dataclass

@@ -39,7 +39,7 @@ from runtime.vault import Binding, Vault
 from schemas.event import Event
 from schemas.payment import PaymentPosted
 from tests.producers.notifications.hands import Hands
-from tests.producers.notifications.parts import Basket, caller_of
+from tests.producers.notifications.parts import Basket, Door
 from tests.support.asgi import Answer, Headers, call, running
 from tests.support.memory_stage import NOW, RawRecord, message_of
 from tests.support.vaults import memory_vault
@@ -114,13 +114,14 @@ class Place:
         self.publisher = MemoryPublisher()
         self.baskets = {channel: Basket() for channel in Channel}
         self.courier = self.new_courier()
+        self.door = Door()
         self._app: FastAPI | None = None
         self._offset = 0
 
     @asynccontextmanager
     async def edge(self) -> AsyncIterator[None]:
         """The edge runs for as long as the block, and carries nothing by itself."""
-        app = make_app(self.settings, authenticator=caller_of, resources=self._resources)
+        app = make_app(self.settings, authenticator=self.door.caller_of, resources=self._resources)
         async with running(app) as self._app:
             yield
 

@@ -180,6 +180,20 @@ async def test_a_stream_tells_what_comes_and_goes_on_after_the_last_seen(place: 
     assert await missed == ["id: 2", "id: 3"]
 
 
+async def test_a_stream_ends_with_its_callers_standing_and_tells_nothing_more(place: Place) -> None:
+    ada = await place.person()
+    following = asyncio.create_task(
+        place.ask(ada.client_id, "GET", "/notifications/events", headers=[("prefer", "wait=10")])
+    )
+    await place.until_waited_for(ada.client_id)
+    place.door.suspended.add(ada.client_id)
+    await told(place, ada)
+    async with asyncio.timeout(5):
+        answer = await following
+    assert (answer.status, answer.body) == (200, b"")
+    assert (await ada.ask("GET", "/notifications/events")).code == "suspended"
+
+
 async def test_a_link_stops_e_mails_on_its_subject_and_only_when_it_is_used(place: Place) -> None:
     ada = await place.person()
     await ada.verify_email("ada@example.com")

@@ -9,9 +9,12 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 from pydantic import SecretStr
+from starlette.requests import Request
 
 from domain.payment import FINAL, PaymentType, RefusalCode
 from producers.payments.decide import payment_id_for
+from runtime.http.access_token import invalid_token
+from runtime.http.caller import Caller
 from schemas.payment import PaymentPosted, PaymentRefused, PaymentResolved, PaymentScreened
 from tests.producers.payments.place import Place
 from tests.producers.payments.router import BODY, Router
@@ -171,7 +174,31 @@ async def test_the_stream_tells_each_state_once_and_ends(
         "payment.screened",
         "payment.posted",
     ]
-    assert router.app.state.edge.streams == set()
+    assert len(router.app.state.edge.streams) == 0
+
+
+async def test_who_must_stop_is_told_no_later_state_neither_by_stream_nor_by_waiting(
+    place: Place, router: Router, key: str
+) -> None:
+    accepted = await router.post(key=key)
+    payment_id, path = accepted.document["id"], accepted.headers["location"]
+    await place.projected(payment_id)
+    following = asyncio.create_task(router.get(f"{path}/events"))
+    asking = asyncio.create_task(router.get(path, headers=[("prefer", "wait=10")]))
+    await eventually(
+        lambda: len(router.app.state.edge.states._waiters.get(UUID(payment_id), [])) == 2
+    )
+
+    async def revoked(_: Request) -> Caller:
+        raise invalid_token()
+
+    router.app.state.authenticator = revoked
+    await place.publish(*life_of(payment_id, now()), at=now())
+    async with asyncio.timeout(30):
+        stream, answer = await following, await asking
+
+    assert [event["event"] for event in parsed(stream.body)] == ["payment.requested"]
+    assert (answer.status, answer.code) == (401, "invalid_token")
 
 
 async def test_a_list_shows_each_payment_once_the_newest_first(
