@@ -2,15 +2,19 @@
 
 claim (committed) -> prepare -> carry -> end, or later
 
+What has left is kept in mind until it is written down, however often the database is away, and
+nothing is claimed before: else the same letters would leave again.
+
 Any number of processes may run one. A channel whose carrier takes nothing rests, and its tries are
 not counted; the other channels go on meanwhile.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -59,6 +63,15 @@ class _Rest:
         self.until_s = 0.0
 
 
+class _Tried(NamedTuple):
+    """A delivery of which it is known what became, and not yet written down."""
+
+    claimed: Claimed
+    prepared: Prepared
+    fate: Fate | None
+    """None where there was no letter to carry."""
+
+
 class Courier:
     """Carries what is due by the channels that there is a carrier for."""
 
@@ -75,6 +88,7 @@ class Courier:
         self._carriers = carriers
         self._clock = clock
         self._rests = {channel: _Rest() for channel in carriers}
+        self._tried: dict[Channel, deque[_Tried]] = {channel: deque() for channel in carriers}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -83,15 +97,24 @@ class Courier:
         self._tasks = [asyncio.create_task(loop) for loop in (self._sweep_always(), *loops)]
 
     async def stop(self) -> None:
-        """What is on its way is left: it is due again when its claim is over."""
+        """What is on its way is left: it is due again when its claim is over.
+
+        What is known to have left is written down.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            for channel in self._carriers:
+                await self._conclude_tried(channel)
+        except TitanError as error:
+            log.warning("courier_forgets", error=str(error))
         for carrier in self._carriers.values():
             await carrier.close()
 
     async def carry_once(self, channel: Channel) -> int:
         """Try what is due of one channel; how many were claimed. Raises Unavailable."""
+        await self._conclude_tried(channel)
         if self._clock.monotonic_s() < self._rests[channel].until_s:
             return 0
         # Who comes back from a rest tries one letter, and not a heap that all fails again.
@@ -104,9 +127,11 @@ class Courier:
         async with self._database.connection() as connection:
             prepared = await self._desk.prepare(connection, channel, claimed, now=now)
         fates = await self._carry(channel, claimed, prepared)
-        async with self._database.connection() as connection:
-            for each in claimed:
-                await self._conclude(connection, each, prepared[each.delivery_id], fates)
+        self._tried[channel].extend(
+            _Tried(each, prepared[each.delivery_id], fates.get(each.delivery_id))
+            for each in claimed
+        )
+        await self._conclude_tried(channel)
         return len(claimed)
 
     async def _carry(
@@ -139,15 +164,29 @@ class Courier:
             log.exception("letter_broke", channel=channel, delivery_id=str(letter.delivery_id))
             return Later("defect")
 
-    async def _conclude(
-        self,
-        connection: Connection,
-        claimed: Claimed,
-        prepared: Prepared,
-        fates: Mapping[UUID, Fate],
-    ) -> None:
-        now = self._clock.now()
-        match prepared:
+    async def _conclude_tried(self, channel: Channel) -> None:
+        """Write down what became of what was tried. Raises Unavailable: the rest is kept."""
+        tried = self._tried[channel]
+        if not tried:
+            return
+        begun: _Tried | None = None
+        try:
+            async with self._database.connection() as connection:
+                while tried:
+                    begun = tried[0]
+                    await self._conclude(connection, begun)
+                    tried.popleft()
+        except Unavailable:
+            raise
+        except Exception:
+            # What can never be written down must not stop all behind it: its claim will be over.
+            if tried and tried[0] is begun:
+                tried.popleft()
+            raise
+
+    async def _conclude(self, connection: Connection, tried: _Tried) -> None:
+        now, claimed = self._clock.now(), tried.claimed
+        match tried.prepared:
             case Hushed(until):
                 await deliveries.postpone(
                     connection, claimed, "quiet_hours", due_at=until, is_tried=False
@@ -157,7 +196,7 @@ class Courier:
                 await deliveries.end(connection, claimed, how, reason, now=now)
                 return
             case Letter() as letter:
-                fate = fates[letter.delivery_id]
+                fate = tried.fate
         match fate:
             case Sent():
                 await deliveries.end(connection, claimed, End.SENT, None, now=now)

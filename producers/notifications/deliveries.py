@@ -39,7 +39,7 @@ class Claimed(NamedTuple):
     device_id: UUID | None
     expires_at: datetime
     attempts: int
-    """This one included."""
+    """This one included. It fences what is written down of the try."""
 
 
 async def claim(
@@ -57,15 +57,18 @@ async def claim(
 async def end(
     connection: Connection, claimed: Claimed, how: End, reason: str | None, *, now: datetime
 ) -> None:
-    """It is over."""
-    await connection.execute(_END, claimed.delivery_id, how, reason, now)
+    """It is over, unless another process has claimed it since and says what becomes of it."""
+    await connection.execute(_END, claimed.delivery_id, how, reason, now, claimed.attempts)
 
 
 async def postpone(
     connection: Connection, claimed: Claimed, reason: str, *, due_at: datetime, is_tried: bool
 ) -> None:
-    """Later; a try that never reached the carrier does not count."""
-    await connection.execute(_POSTPONE, claimed.delivery_id, reason, due_at, 0 if is_tried else 1)
+    """Later, unless another has claimed it since; a try that never reached the carrier is none."""
+    uncounted = 0 if is_tried else 1
+    await connection.execute(
+        _POSTPONE, claimed.delivery_id, reason, due_at, uncounted, claimed.attempts
+    )
 
 
 async def expire(connection: Connection, *, now: datetime) -> int:
@@ -111,12 +114,12 @@ _CLAIM: Final = """
 """
 _END: Final = """
     UPDATE notification_deliveries SET state = $2, reason = $3, ended_at = $4
-    WHERE delivery_id = $1 AND state = 'waiting'
+    WHERE delivery_id = $1 AND state = 'waiting' AND attempts = $5
 """
 _POSTPONE: Final = """
     UPDATE notification_deliveries
     SET due_at = $3, reason = $2, attempts = greatest(0, attempts - $4)
-    WHERE delivery_id = $1 AND state = 'waiting'
+    WHERE delivery_id = $1 AND state = 'waiting' AND attempts = $5
 """
 _EXPIRE: Final = """
     UPDATE notification_deliveries SET state = 'expired', ended_at = $1

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from runtime.database import Database
-from tests.producers.notifications.place import Place
+from tests.producers.notifications.place import Person, Place
 
 
 @pytest.fixture
@@ -15,3 +15,12 @@ async def place(database_dsn: str) -> AsyncIterator[Place]:
     async with place.edge():
         yield place
     await database.close()
+
+
+@pytest.fixture
+async def ada(place: Place) -> Person:
+    """Somebody with a device who is told amounts."""
+    ada = await place.person()
+    await ada.device()
+    await ada.prefer(push_detail="amount")
+    return ada

@@ -17,15 +17,6 @@ from tests.support.memory_stage import NOW, message_of
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture
-async def ada(place: Place) -> Person:
-    """Somebody with a device who is told amounts."""
-    ada = await place.person()
-    await ada.device()
-    await ada.prefer(push_detail="amount")
-    return ada
-
-
 async def paid(place: Place, ada: Person, amount_minor: int = 1_000) -> None:
     """Somebody pays Ada."""
     await place.plan(posted(await place.person(), ada, amount_minor))
