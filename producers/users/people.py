@@ -52,6 +52,12 @@ async def read_person(connection: Connection, person_id: UUID) -> Person | None:
     return _person(await connection.fetchrow(_READ, person_id))
 
 
+async def is_known(connection: Connection, person_id: UUID) -> bool:
+    """Whether anything is kept of a person: they told us something, or can sign in at least."""
+    found: bool = await connection.fetchval(_IS_KNOWN, person_id)
+    return found
+
+
 async def locked_person(connection: Connection, person_id: UUID, *, now: datetime) -> Person:
     """A person's row, locked until the unit ends, made if there is none. Raises Forgotten.
 
@@ -135,4 +141,8 @@ _READ: Final = f"SELECT {_COLUMNS} FROM people WHERE person_id = $1"  # noqa: S6
 _ADD: Final = (
     "INSERT INTO people (person_id, created_at) VALUES ($1, $2) ON CONFLICT (person_id) DO NOTHING"
 )
+_IS_KNOWN: Final = """
+    SELECT EXISTS (SELECT FROM people WHERE person_id = $1)
+        OR EXISTS (SELECT FROM auth_users WHERE user_id = $1)
+"""
 _IS_FORGOTTEN: Final = "SELECT EXISTS (SELECT FROM forgotten_people WHERE owner = $1)"

@@ -168,7 +168,9 @@ async def post_forgetting(person_id: UUID, request: Request, edge: TheEdge) -> R
     """
     reason, resources = (await read_json(request)).parse(ReasonBody).reason, edge.resources
     async with edge.unit() as connection:
-        await _known(connection, person_id)
+        # Whoever registered has left an e-mail address and a name, also if they told nothing since.
+        if not await people.is_known(connection, person_id):
+            raise _not_found()
         await record_act(request, connection, "person.forget", f"person:{person_id}", reason=reason)
         await forget(resources.vault, connection, person_id, clock=resources.clock)
     return Response(status_code=204)

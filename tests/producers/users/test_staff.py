@@ -173,6 +173,36 @@ async def test_of_a_forgotten_person_nothing_opens_and_nothing_can_be_written(
     assert (left, keys) == (0, 0)
 
 
+async def test_who_registered_and_told_nothing_since_can_be_forgotten(
+    place: Place, alice: Somebody
+) -> None:
+    admin, path = alice.other("admin"), f"/admin/people/{alice.person_id}/forgetting"
+    assert (await admin.ask("POST", path, WHY)).code == "person_not_found"
+    async with place.database() as database, database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO auth_users (user_id, email_index, email_sealed, display_name_sealed,"
+            " registered_at) VALUES ($1, $2, 'sealed', 'sealed', now())",
+            alice.person_id,
+            alice.person_id.hex * 2,
+        )
+
+        assert (await admin.ask("POST", path, WHY)).status == 204
+
+        [kept] = await connection.fetch(
+            "SELECT email_index, email_sealed, display_name_sealed FROM auth_users"
+            " WHERE user_id = $1",
+            alice.person_id,
+        )
+    assert tuple(kept) == (None, None, None)
+    assert (await admin.ask("POST", path, WHY)).status == 204
+
+    async def is_told() -> bool:
+        told = await place.told("standing.changed.v1", alice)
+        return [each["standing"] for each in told[:1]] == ["revoked"]
+
+    await eventually(is_told)
+
+
 @pytest.mark.timeout(60)
 async def test_an_address_that_was_a_forgotten_persons_handle_is_whoevers_it_is_next(
     place: Place, alice: Somebody
