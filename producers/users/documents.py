@@ -82,7 +82,7 @@ async def keep_document(
     async with edge.resources.database.connection() as connection:
         known = await read_document(connection, upload.document_id)
         if known is not None:
-            return _same(known, person_id, body_index), True
+            return _same(known, person_id, upload, body_index), True
         demand_room(await documents_of(connection, person_id), 0)
     cleaned = await edge.cleaner.clean(upload.body, upload.media_type)
     if isinstance(cleaned, DocumentFault):
@@ -164,8 +164,9 @@ async def documents_of(connection: Connection, person_id: UUID) -> list[Document
     return [found for row in rows if (found := _row(row)) is not None]
 
 
-def _same(known: DocumentRow, person_id: UUID, body_index: str) -> DocumentRow:
-    if (known.person_id, known.body_index) != (person_id, body_index):
+def _same(known: DocumentRow, person_id: UUID, upload: Upload, body_index: str) -> DocumentRow:
+    kept = (known.person_id, known.kind, known.media_type, known.body_index)
+    if kept != (person_id, upload.kind, upload.media_type, body_index):
         raise key_reused()
     return known
 

@@ -184,6 +184,11 @@ async def test_the_same_key_keeps_a_document_once_and_no_other_body(
     assert {told for status, told in answers if status != 201} <= {"upload_under_way"}
     assert await send(picture) == (201, *kept)
     assert (await send(papers.png(10, 10)))[1] == "idempotency_key_reuse"
+    other = path.replace("passport", "proof_of_address")
+    as_other = await alice.ask("POST", other, picture, content_type="image/png", headers=key)
+    assert (as_other.status, as_other.code) == (422, "idempotency_key_reuse")
+    as_pdf = await alice.ask("POST", path, picture, content_type="application/pdf", headers=key)
+    assert (as_pdf.status, as_pdf.code) == (422, "idempotency_key_reuse")
     assert len((await alice.get("/users/me/kyc"))["documents"]) == 1
     reviewer = alice.other(REVIEWER)
     href = (await reviewer.post(f"/admin/kyc/documents/{next(iter(kept))}/links"))["href"]
