@@ -25,11 +25,14 @@ async def write_preferences(
 
 
 async def stop_mail(connection: Connection, client_id: str, subject: Subject) -> None:
-    """No more e-mails on a subject, and all else as it was."""
+    """No more e-mails on a subject, and all else as it was.
+
+    Whoever was sent one has a row, unless they were forgotten since: then none is made again.
+    """
     async with connection.transaction():
-        await connection.execute(_MAKE, client_id, person_of(client_id))
         row = await connection.fetchrow(f"{_READ} FOR UPDATE", client_id)
-        assert row is not None
+        if row is None:
+            return
         before = recipients.preferences_of(row)
         off = Choice(subject, Way.EMAIL, is_on=False)
         kept = {
@@ -44,10 +47,6 @@ async def stop_mail(connection: Connection, client_id: str, subject: Subject) ->
 _COLUMNS: Final = recipients.COLUMNS
 
 _READ: Final = f"SELECT {_COLUMNS} FROM notification_recipients WHERE client_id = $1"  # noqa: S608 - own words only
-_MAKE: Final = """
-    INSERT INTO notification_recipients (client_id, person_id) VALUES ($1, $2)
-    ON CONFLICT DO NOTHING
-"""
 _WRITE: Final = (
     f"INSERT INTO notification_recipients (client_id, person_id, {_COLUMNS})"  # noqa: S608 - own words only
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (client_id) DO UPDATE SET "

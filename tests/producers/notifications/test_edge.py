@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from domain.notification import Channel, Subject, Way
+from producers.notifications.unsubscribing import Links
 from schemas.user import PasswordChanged
 from tests.producers.notifications.place import DEMO, Person, Place, posted
 from tests.support.memory_stage import NOW
@@ -215,6 +216,19 @@ async def test_a_link_stops_e_mails_on_its_subject_and_only_when_it_is_used(plac
     assert wanted["subjects"]["password-changed"]["email"]
     assert wanted["locale"] == "de"
     assert (await place.ask("", "POST", f"{path[:-2]}AA")).status == 404
+
+
+async def test_an_old_link_makes_no_row_of_somebody_who_was_forgotten(place: Place) -> None:
+    ada = await place.person()
+    await ada.prefer(locale="de")
+    path = Links(place.vault, "").url(ada.client_id, Subject.PAYMENT_RECEIVED)
+    await place.vault.forget(None, ada.person_id)
+    await place.execute("SELECT titan_keys.forget($1, $2)", ada.person_id, NOW)
+
+    assert (await place.ask("", "POST", path)).status == 200
+
+    kept = "SELECT FROM notification_recipients WHERE client_id = $1"
+    assert await place.fetch(kept, ada.client_id) == []
 
 
 async def test_who_has_shown_no_address_gets_no_mail(place: Place) -> None:
