@@ -6,7 +6,7 @@ that are waited for are looked at several times a second in any case.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -98,7 +98,9 @@ class Feed(Generic[K, V]):
         while True:
             await self._wanted.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._poll_s)
+                # Not `asyncio.wait_for`: it forgets a cancellation that meets the end of its wait.
+                async with asyncio.timeout(self._poll_s):
+                    await self._changed.wait()
             self._changed.clear()
             began_s = self._clock.monotonic_s()
             await self._look()
@@ -110,17 +112,15 @@ class Feed(Generic[K, V]):
         if not waiting:
             return
         try:
-            values = await self._load(list(waiting))
+            for key, value in (await self._load(list(waiting))).items():
+                for waiter in waiting[key]:
+                    waiter.look(value)
         except Unavailable:
             return
         except Exception as error:
             log.exception("looking for changes failed")
             for waiter in (waiter for waiters in waiting.values() for waiter in waiters):
                 waiter.fail(error)
-            return
-        for key, value in values.items():
-            for waiter in waiting[key]:
-                waiter.look(value)
 
     def _forget(self, key: K, waiter: _Waiter[V]) -> None:
         waiters = self._waiters[key]
@@ -140,6 +140,7 @@ class Changes:
         self._clock = clock
         self._feeds: dict[str, list[Feed[Any, Any]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_over = False
 
     def feed(
         self, channel: str, load: Load[K, V], *, poll_s: float = limits.CHANGES_POLL_S
@@ -154,14 +155,28 @@ class Changes:
 
     def start(self) -> None:
         """Begin; a server that is down is met by polling and by trying again."""
-        loops = [feed.run() for feeds in self._feeds.values() for feed in feeds]
-        self._tasks = [asyncio.create_task(loop) for loop in (self._listen_always(), *loops)]
+        self._begin(self._listen_always(), "listening")
+        for channel, feeds in self._feeds.items():
+            for feed in feeds:
+                self._begin(feed.run(), channel)
 
     async def stop(self) -> None:
         """End; those who still wait get no value until their time runs out."""
+        self._is_over = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, loop: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(loop, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Say it: whoever waits for what the task told would wait in vain, and hear nothing."""
+        if not self._is_over:
+            error = None if task.cancelled() else task.exception()
+            log.critical("changes_ended_unasked", task=task.get_name(), exc_info=error)
 
     async def _listen_always(self) -> None:
         while True:
@@ -169,6 +184,8 @@ class Changes:
                 await self._listen()
             except _LOST as error:
                 log.warning("not listening for changes", error=type(error).__name__)
+            except Exception:
+                log.exception("listening for changes failed")
             await self._clock.sleep(self._clock.jitter(limits.CHANGES_RECONNECT_S))
 
     async def _listen(self) -> None:
@@ -187,7 +204,8 @@ class Changes:
             self._hint_all()
             while not lost.is_set():
                 try:
-                    await asyncio.wait_for(lost.wait(), limits.CHANGES_HEARTBEAT_S)
+                    async with asyncio.timeout(limits.CHANGES_HEARTBEAT_S):
+                        await lost.wait()
                 except TimeoutError:
                     # A peer that vanished without goodbye is noticed by its silence.
                     await connection.execute("SELECT 1")
