@@ -6,6 +6,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from runtime.letting_go import stop_consumer
 from runtime.topics import topic_map
 from schemas.payment import PaymentPosted, PaymentRefused
 
@@ -43,7 +44,7 @@ class Log:
 
     async def stop(self) -> None:
         """Let go of the broker."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def ends(self) -> Offsets:
         """The present end of each partition where payments end."""
@@ -84,7 +85,7 @@ class Log:
                         event_id = UUID(headers["ce_id"].decode())
                         found.append(Ending(payment_id, event_id, record.topic, record.timestamp))
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
         return found
 
     def _partitions(self) -> list[TopicPartition]:

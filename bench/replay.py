@@ -30,6 +30,7 @@ from replay.log import KafkaLog
 from replay.projection import PROJECTIONS, Name
 from replay.vector import places_of
 from runtime.clock import SystemClock
+from runtime.letting_go import stop_consumer
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
@@ -246,7 +247,7 @@ async def _put_stage_to_the_end(endpoints: Endpoints) -> None:
         consumer.assign(list(offsets))
         await consumer.commit(offsets)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 if __name__ == "__main__":

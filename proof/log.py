@@ -16,6 +16,7 @@ from proof.limits import FETCH_BYTES_MAX, FETCH_WAIT_MS, SILENCE_S_MAX
 from proof.scope import Vector
 from runtime import limits
 from runtime.clock import Clock
+from runtime.letting_go import stop_consumer
 
 OnRecords = Callable[[str, int, Sequence[Any]], None]
 """Told topic (without prefix), partition, and records in order."""
@@ -54,7 +55,7 @@ class LogReader:
 
     async def stop(self) -> None:
         """Let go of the broker. May be repeated."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def read(
         self, begin: Vector, end: Vector, *, on_records: OnRecords, on_unreadable: OnUnreadable

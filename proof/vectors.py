@@ -15,6 +15,7 @@ from proof.route import Route
 from proof.scope import Vectors
 from runtime import limits
 from runtime.clock import Clock
+from runtime.letting_go import stop_consumer
 from runtime.topics import Topic
 
 Offsets = dict[str, list[int]]
@@ -63,7 +64,7 @@ class Broker:
     async def stop(self) -> None:
         """Let go of the broker. May be repeated."""
         await self._admin.close()
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def vectors(self) -> Vectors:
         """How far the groups are, and then where the topics begin and end."""

@@ -15,6 +15,7 @@ from domain.errors import Unavailable
 from replay.vector import Place, Vector
 from runtime import limits
 from runtime.dead_letter import Record
+from runtime.letting_go import stop_consumer
 from runtime.poll import UnreadableRecord
 
 Batch = tuple[Place, Sequence[Record]]
@@ -61,7 +62,7 @@ class KafkaLog:
 
     async def stop(self) -> None:
         """Let go of the broker. May be repeated."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def begin(self, places: Iterable[Place]) -> dict[Place, int]:
         """The oldest offset that the broker still has of each place."""

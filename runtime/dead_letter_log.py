@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from domain.errors import Unavailable
 from runtime import limits
 from runtime.dead_letter import OWN_HEADER_PREFIXES
+from runtime.letting_go import stop_consumer
 from runtime.topics import DEAD_LETTER_PARTITIONS, TopicMap
 from schemas.event import Position
 from schemas.wire import Message
@@ -134,7 +135,7 @@ class DeadLetterLog:
 
     async def stop(self) -> None:
         """Let go of the broker. May be repeated."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def read(self, *, redriven_too: bool = False) -> AsyncIterator[StoredLetter]:
         """Each letter that lies there now, in order within a partition.

@@ -16,6 +16,7 @@ from domain.errors import Invalid, Unavailable
 from runtime import limits
 from runtime.clock import Clock, SystemClock
 from runtime.dead_letter import Record
+from runtime.letting_go import stop_consumer
 from runtime.poll import UnreadableRecord, poll
 from runtime.topics import Topic
 from schemas.event import Delivered, Event, Position
@@ -83,7 +84,7 @@ class Follower:
 
     async def stop(self) -> None:
         """Let go of the broker. May be repeated."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def poll(self) -> list[Followed]:
         """What arrived since the last call, in order within each partition.

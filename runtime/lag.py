@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,6 +18,7 @@ from aiokafka.errors import KafkaError
 from domain.errors import Unavailable
 from runtime import limits, metrics
 from runtime.clock import Clock
+from runtime.letting_go import stop_consumer
 from runtime.topics import Topic, TopicMap
 
 Lag = dict[tuple[str, str], int]
@@ -81,10 +83,10 @@ class LagReader:
             self._connecting = None
         admin, self._admin = self._admin, None
         consumer, self._consumer = self._consumer, None
-        for client in (admin and admin.close, consumer and consumer.stop):
-            if client is not None:
+        for close in (admin and admin.close, consumer and partial(stop_consumer, consumer)):
+            if close is not None:
                 with suppress(KafkaError, OSError, TimeoutError):
-                    await client()
+                    await close()
 
     async def _read(self) -> Lag:
         admin, consumer = await self._clients()

@@ -48,6 +48,7 @@ class Tail:
         self._moved = asyncio.Event()
         self._proven = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_over = False
 
     @property
     def is_fresh(self) -> bool:
@@ -73,30 +74,43 @@ class Tail:
     def start(self) -> None:
         """Begin; a broker that is down is tried again until it answers."""
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """End. What goes on without the tail must not believe it."""
         self._fresh_until_s = 0.0
+        self._is_over = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Say it: nothing is fresh from now on, and nobody begins the tail again."""
+        if not self._is_over:
+            error = None if task.cancelled() else task.exception()
+            log.critical("tail_ended_unasked", exc_info=error)
+
     async def _run(self) -> None:
         while True:
-            follower = self._make_follower()
             try:
-                await follower.start()
-                self._on_start()
-                await self._follow(follower)
+                await self._follow_anew()
             except (Unavailable, KafkaError, OSError) as error:
                 log.warning("tail_lost_its_place", error=type(error).__name__)
             except Exception:
                 log.exception("tail_broke")
-            finally:
-                self._fresh_until_s = 0.0
-                self._handling = False
-                await follower.stop()
             await self._clock.sleep(self._clock.jitter(limits.TAIL_RESTART_S))
+
+    async def _follow_anew(self) -> None:
+        follower = self._make_follower()
+        try:
+            await follower.start()
+            self._on_start()
+            await self._follow(follower)
+        finally:
+            self._fresh_until_s = 0.0
+            self._handling = False
+            # May fail as well: then too the tail begins again.
+            await follower.stop()
 
     async def _follow(self, follower: Follower) -> None:
         proving = asyncio.create_task(self._prove_always(follower))

@@ -14,6 +14,7 @@ from domain.errors import Unavailable
 from runtime import limits
 from runtime.clock import Clock
 from runtime.lag import lag_of
+from runtime.letting_go import stop_consumer
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUEST_MS_MAX: Final = int(limits.LAG_SAMPLE_S_MAX * 1000)
@@ -64,7 +65,7 @@ class GroupReader:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
         finally:
             await self._admin.close()
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
 
     async def _patiently(self, group: str, topics: Mapping[str, int]) -> GroupState:
         while True:

@@ -5,6 +5,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from runtime.letting_go import stop_consumer
 from runtime.topics import group_of, topic_map
 from titan.chaos.target import HEARTBEAT_MS, SESSION_MS
 
@@ -35,5 +36,5 @@ async def haunt(stage: str, *, bootstrap: str, times: int, stay_s: float) -> int
         except KafkaError:
             continue
         finally:
-            await ghost.stop()
+            await stop_consumer(ghost)
     return visits

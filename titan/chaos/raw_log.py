@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from runtime.dead_letter_log import dead_letter_topics
+from runtime.letting_go import stop_consumer
 from runtime.topics import topic_map
 
 _FETCH_MS: Final = 500
@@ -65,7 +66,7 @@ class RawLog:
 
     async def stop(self) -> None:
         """Let go of the broker."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def read_on(self) -> AsyncIterator[list[Record]]:
         """Everything up to the present end that was not read before, some at a time."""

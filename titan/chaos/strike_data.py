@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from runtime.letting_go import stop_consumer
 from runtime.topics import topic_map
 from titan.chaos.garbage import BROKEN_NAME, KINDS, strew
 from titan.chaos.scene import STRIKE_S_MAX, Scene, Strike
@@ -126,5 +127,5 @@ async def _some(scene: Scene, chance: Random, places: list[TopicPartition]) -> l
                 continue
             found += [record for records in batches.values() for record in records]
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     return [each for each in found if (each.topic, each.partition, each.offset) not in litter]
