@@ -45,12 +45,17 @@ Rewind = Callable[[Any], Awaitable[None]]
 
 async def to_committed(consumer: Any) -> None:  # noqa: ANN401 - aiokafka has no types
     """Back to what the group has committed: all before it is done."""
+    never_committed: list[TopicPartition] = []
     for place in consumer.assignment():
         committed = await consumer.committed(place)
         if committed is None:
-            await consumer.seek_to_beginning(place)
+            never_committed.append(place)
         else:
             consumer.seek(place, committed)
+    if never_committed:
+        # All in one call, which ends only after the fetch in flight: one by one, that wait would
+        # come again for each. Without any, the library would take all partitions.
+        await consumer.seek_to_beginning(*never_committed)
 
 
 async def poll(

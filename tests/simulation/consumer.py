@@ -107,9 +107,10 @@ class SimulatedConsumer:
         self._own(place)
         self._positions[place] = offset
 
-    async def seek_to_beginning(self, place: TopicPartition) -> None:
+    async def seek_to_beginning(self, *places: TopicPartition) -> None:
         """Read on from the first record."""
-        self.seek(place, 0)
+        for place in places:
+            self.seek(place, 0)
 
     async def position(self, place: TopicPartition) -> int:
         """Where it reads next."""

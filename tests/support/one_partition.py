@@ -37,6 +37,8 @@ class Partition:
         self.refuses = 0
         self.hangs = False
         self.during_fetch: Any = None
+        self.fetches_that_fail = 0
+        self.questions_that_fail = 0
         self.records = [record(offset) for offset in range(5)]
 
     def assignment(self) -> set[TopicPartition]:
@@ -50,12 +52,19 @@ class Partition:
         self.position = offset
 
     async def committed(self, _place: TopicPartition) -> int | None:
+        if self.questions_that_fail:
+            self.questions_that_fail -= 1
+            raise KafkaConnectionError
         return self.committed_offsets[-1] if self.committed_offsets else None
 
-    async def seek_to_beginning(self, place: TopicPartition) -> None:
-        self.seek(place, 0)
+    async def seek_to_beginning(self, *places: TopicPartition) -> None:
+        for place in places:
+            self.seek(place, 0)
 
     async def getmany(self, **_options: int) -> dict[TopicPartition, Sequence[RawRecord]]:
+        if self.fetches_that_fail:
+            self.fetches_that_fail -= 1
+            raise KafkaConnectionError
         found = self.records[self.position : self.position + 2]
         self.position += len(found)
         if self.during_fetch is not None:
