@@ -36,7 +36,7 @@ from runtime.selfcheck import (
 )
 from runtime.settings import Settings
 from runtime.stage import Stage, StageRunner
-from runtime.telemetry import configure_logging
+from runtime.telemetry import FASTSTREAM_LOG, configure_logging
 from runtime.topics import group_of, topic_map
 from runtime.tracing import start_tracing
 from runtime.unit import PostgresUnits
@@ -111,7 +111,7 @@ def stage_app(
         allow_auto_create_topics=False,
         graceful_timeout=limits.GRACEFUL_STOP_S,
         apply_types=False,
-        logger=None,
+        logger=FASTSTREAM_LOG,
     )
     subscriber = _subscriber(broker, group, settings, gate, gathers=gathers)
     resources = StageResources(name, settings, clock)

@@ -67,7 +67,13 @@ class BatchShell:
             return ()
         generation = self._gate.generation
         crash_point(self._stage, Point.FETCH_BEFORE)
-        records = await poll(consumer, self._clock, rewind=self._rewind)
+        try:
+            records = await poll(consumer, self._clock, rewind=self._rewind)
+        except KafkaError as error:
+            # Answered here: FastStream would pause for longer, and all stages for equally long.
+            log.warning("fetch_failed", stage=self._stage, error=type(error).__name__)
+            await self._clock.sleep(self._clock.jitter(limits.BACKOFF_S_MAX))
+            return ()
         if records:
             crash_point(self._stage, Point.FETCH_AFTER)
         if generation != self._gate.generation:
@@ -85,7 +91,8 @@ class BatchShell:
                     # What is noted first: else two bad records could lead back to each other.
                     await self._commit()
                     await to_committed(consumer)
-            except KafkaError:
+            except KafkaError as error:
+                log.warning("rewind_failed", stage=self._stage, error=type(error).__name__)
                 await self._clock.sleep(self._clock.jitter(limits.BACKOFF_S_MAX))
             else:
                 return

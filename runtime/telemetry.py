@@ -10,6 +10,10 @@ import structlog
 
 from runtime.settings import Settings
 
+FASTSTREAM_LOG: Final = logging.getLogger("titan.faststream")
+"""Where FastStream says what a stage's own code does not: that a reader failed, say. Its logger of
+its own prints beside our lines, and not as JSON."""
+
 _REDACTED: Final = "[redacted]"
 _PERSONAL: Final = frozenset(
     {
@@ -123,3 +127,5 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level)
     for library in ("aiokafka", "faststream", "asyncio", "uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # Its warnings are of what the house does on purpose: that topics are not made by the way.
+    FASTSTREAM_LOG.setLevel(logging.ERROR)

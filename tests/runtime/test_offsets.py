@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
+from runtime import limits
 from runtime.consumer import BatchShell
 from runtime.gate import Gate
 from runtime.publisher import MemoryPublisher
@@ -90,3 +92,38 @@ async def test_records_read_while_partitions_changed_hands_are_read_again(
 
     assert partition.position == 0
     assert [each.offset for each in await shell.next_records(partition)] == [0, 1]
+
+
+async def test_a_fetch_that_fails_is_said_and_answered_here(
+    shell: BatchShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BACKOFF_S_MAX", 0.001)
+    partition = Partition()
+    partition.fetches_that_fail = 1
+    with capture_logs() as logs:
+        assert await shell.next_records(partition) == ()
+
+    [line] = logs
+    assert (line["event"], line["error"]) == ("fetch_failed", "KafkaConnectionError")
+    assert [each.offset for each in await shell.next_records(partition)] == [0, 1]
+
+
+async def test_a_rewind_that_fails_is_said_and_tried_again(
+    shell: BatchShell, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BACKOFF_S_MAX", 0.001)
+    partition = Partition()
+    partition.questions_that_fail = 2
+
+    async def change_hands() -> None:
+        await gate.on_partitions_revoked({PLACE})
+        await gate.on_partitions_assigned({PLACE})
+
+    partition.during_fetch = change_hands
+    with capture_logs() as logs:
+        assert await shell.next_records(partition) == ()
+
+    assert [line["event"] for line in logs if line["event"] == "rewind_failed"] == [
+        "rewind_failed"
+    ] * 2
+    assert partition.position == 0

@@ -5,7 +5,7 @@ import pytest
 import structlog
 
 from runtime.settings import Settings
-from runtime.telemetry import configure_logging
+from runtime.telemetry import FASTSTREAM_LOG, configure_logging
 
 CANARY = "canary-7f3a@example.org"
 
@@ -58,3 +58,15 @@ def test_the_libraries_that_print_payloads_are_held_back(
 
     [line] = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "Broker gone"
+
+
+def test_what_faststream_says_of_a_failure_is_a_line_like_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(Settings(log_level="DEBUG"))
+
+    FASTSTREAM_LOG.log(logging.INFO, "Received", extra={"topic": "payment.requested.v1"})
+    FASTSTREAM_LOG.log(logging.ERROR, "raised an exception, retrying")
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "raised an exception, retrying"

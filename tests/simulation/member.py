@@ -8,8 +8,6 @@ import asyncio
 import sys
 import traceback
 
-from aiokafka.errors import KafkaError
-
 from runtime.consumer import BatchShell
 from runtime.dead_letter import Record
 from runtime.gate import Gate
@@ -20,8 +18,6 @@ from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.consumer import SimulatedConsumer
 from tests.simulation.database import Server
 from tests.simulation.nature import Nature, SimulatedClock
-
-_BROKER_AWAY_S = 1.0
 
 
 class WatchedGate(Gate):
@@ -67,7 +63,6 @@ class Member:
         nature, stage = self._nature, self.stage
         clock = SimulatedClock(nature)
         self.process = nature.loop.process(self.name, is_mortal=True)
-        self._clock = clock
         self._gate = WatchedGate(nature)
         runner = StageRunner(
             stage,
@@ -112,11 +107,7 @@ class Member:
 
     async def _work(self) -> None:
         while True:
-            try:
-                records = await self._shell.next_records(self.consumer)
-            except KafkaError:
-                await self._clock.sleep(_BROKER_AWAY_S)
-                continue
+            records = await self._shell.next_records(self.consumer)
             if records:
                 self._tell(records)
             await self._shell.on_batch(records, self.consumer)
