@@ -59,8 +59,9 @@ class _Waiter(Generic[V]):
 class Feed(Generic[K, V]):
     """The values of one table for those who wait; `Changes.feed` makes them."""
 
-    def __init__(self, load: Load[K, V], *, clock: Clock, poll_s: float) -> None:
+    def __init__(self, load: Load[K, V], *, clock: Clock, poll_s: float, name: str = "") -> None:
         self._load = load
+        self._name = name
         self._clock = clock
         self._poll_s = poll_s
         self._waiters: dict[K, list[_Waiter[V]]] = {}
@@ -103,24 +104,30 @@ class Feed(Generic[K, V]):
                     await self._changed.wait()
             self._changed.clear()
             began_s = self._clock.monotonic_s()
-            await self._look()
-            # Half the time at most goes into looking, however often something changes.
-            await self._clock.sleep(self._clock.monotonic_s() - began_s)
+            has_seen = await self._look()
+            took_s = self._clock.monotonic_s() - began_s
+            # Half the time at most goes into looking, however often something changes. But a look
+            # that waited and failed has cost those who wait enough of their time.
+            await self._clock.sleep(took_s if has_seen else min(took_s, self._poll_s))
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Show those who wait what there is; whether it could be had."""
         waiting = {key: list(waiters) for key, waiters in self._waiters.items()}
         if not waiting:
-            return
+            return True
         try:
             for key, value in (await self._load(list(waiting))).items():
                 for waiter in waiting[key]:
                     waiter.look(value)
-        except Unavailable:
-            return
+        except Unavailable as error:
+            log.warning("look_failed", feed=self._name, error=str(error))
+            return False
         except Exception as error:
             log.exception("looking for changes failed")
             for waiter in (waiter for waiters in waiting.values() for waiter in waiters):
                 waiter.fail(error)
+            return False
+        return True
 
     def _forget(self, key: K, waiter: _Waiter[V]) -> None:
         waiters = self._waiters[key]
@@ -149,7 +156,7 @@ class Changes:
 
         Make all feeds before `start`.
         """
-        feed = Feed(load, clock=self._clock, poll_s=poll_s)
+        feed = Feed(load, clock=self._clock, poll_s=poll_s, name=channel)
         self._feeds.setdefault(channel, []).append(feed)
         return feed
 
