@@ -27,6 +27,7 @@ for this producer for good, so a record too large must never get that far."""
 _BATCH_BYTES_MAX: Final = 128 * 1024
 _RECORD_OVERHEAD_BYTES: Final = 128
 _CONNECTING_S_MAX: Final = 3.0
+_STARTING_S_MAX: Final = 15.0
 _STOP_S_MAX: Final = 2.0
 
 
@@ -195,7 +196,10 @@ class KafkaPublisher:
             linger_ms=0,
         )
         try:
-            await producer.start()
+            # A broker that is only beginning has no producer's id to give. The library asks again
+            # for as long as that lasts, and all who publish would wait behind it.
+            async with asyncio.timeout(_STARTING_S_MAX):
+                await producer.start()
         except (KafkaError, OSError) as error:
             await _close(producer)
             raise Unavailable(f"Kafka: {type(error).__name__}") from error

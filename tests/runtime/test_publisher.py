@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.sender import Sender
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +40,40 @@ async def test_without_a_broker_it_is_unavailable_and_says_so() -> None:
     publisher = KafkaPublisher(NOWHERE, prefix="", settings=Settings(), role="tests")
     with pytest.raises(Unavailable, match="Kafka"):
         await publisher.start()
+
+
+async def test_a_broker_that_gives_no_producers_id_is_unavailable_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Sender] = []
+
+    async def connected(_: AIOKafkaClient) -> None:
+        return
+
+    async def has_none_yet(sender: Sender, _: object) -> bool:
+        """COORDINATOR_LOAD_IN_PROGRESS, again and again."""
+        asked.append(sender)
+        await asyncio.sleep(0.01)
+        return False
+
+    async def updated(_: AIOKafkaClient) -> bool:
+        return True
+
+    monkeypatch.setattr(AIOKafkaClient, "bootstrap", connected)
+    monkeypatch.setattr(AIOKafkaClient, "force_metadata_update", updated)
+    monkeypatch.setattr(Sender, "_do_init_pid", has_none_yet)
+    monkeypatch.setattr("runtime.publisher._STARTING_S_MAX", 0.1, raising=False)
+    publisher = KafkaPublisher(NOWHERE, prefix="", settings=Settings(), role="tests")
+
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match="Kafka"):
+            await publisher.start()
+
+    assert not publisher._rebuilding.locked()
+    so_far = len(asked)
+    assert so_far > 1
+    await asyncio.sleep(0.05)
+    assert len(asked) == so_far
 
 
 @pytest.fixture
