@@ -17,6 +17,7 @@ from domain.errors import Unavailable
 from runtime import limits
 from runtime.clock import Clock
 from runtime.database import Connection
+from runtime.slow import said_if_slow
 
 log = structlog.get_logger()
 
@@ -104,7 +105,8 @@ class Feed(Generic[K, V]):
                     await self._changed.wait()
             self._changed.clear()
             began_s = self._clock.monotonic_s()
-            has_seen = await self._look()
+            with said_if_slow("look", self._clock, feed=self._name):
+                has_seen = await self._look()
             took_s = self._clock.monotonic_s() - began_s
             # Half the time at most goes into looking, however often something changes. But a look
             # that waited and failed has cost those who wait enough of their time.

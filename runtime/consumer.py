@@ -19,6 +19,7 @@ from runtime.crash_points import Point, crash_point, crash_point_in_flight
 from runtime.dead_letter import DeadLetter, Record
 from runtime.gate import Gate
 from runtime.poll import poll, to_committed
+from runtime.slow import said_if_slow
 from runtime.stage import StageRunner
 
 log = structlog.get_logger()
@@ -106,7 +107,9 @@ class BatchShell:
             self._consumer = consumer
             generation = self._gate.generation
             self._observe_age(records)
-            done = await self._attempts(records)
+            count = len(records)
+            with said_if_slow("batch", self._clock, stage=self._stage, records=count):
+                done = await self._attempts(records)
             if done and generation == self._gate.generation:
                 self._note_handled(records)
         except Exception:
@@ -188,7 +191,8 @@ class BatchShell:
     async def commit(self) -> None:
         """Commit the end of what was handled since the last time."""
         async with self._committing:
-            await self._commit()
+            with said_if_slow("commit", self._clock, stage=self._stage):
+                await self._commit()
 
     async def _commit(self) -> None:
         self._drop_stale_notes()

@@ -128,6 +128,8 @@ class KafkaPublisher:
                     await asyncio.shield(sending)
         except TimeoutError as error:
             metrics.PUBLISH_UNKNOWN.labels(self._role).inc()
+            records = len(messages)
+            log.warning("publish_unknown", role=self._role, records=records, after_s=deadline_s)
             raise Unknown("no acknowledgement within the deadline") from error
         crash_point(self._room, Point.PUBLISH_ACKED)
 

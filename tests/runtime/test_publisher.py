@@ -11,6 +11,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.sender import Sender
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from domain.errors import Invalid, Unavailable, Unknown
 from runtime import limits
@@ -74,6 +75,26 @@ async def test_a_broker_that_gives_no_producers_id_is_unavailable_within_bounds(
     assert so_far > 1
     await asyncio.sleep(0.05)
     assert len(asked) == so_far
+
+
+async def test_a_publish_that_nobody_answered_in_time_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silent(_: AIOKafkaClient) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(AIOKafkaClient, "bootstrap", silent)
+    publisher = KafkaPublisher(NOWHERE, prefix="", settings=Settings(), role="tests")
+    with capture_logs() as logs:
+        with pytest.raises(Unknown):
+            await publisher.publish([message("key")], deadline_s=0.01)
+        sending = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in sending:
+            task.cancel()
+        await asyncio.wait(sending)
+
+    [line] = [line for line in logs if line["event"] == "publish_unknown"]
+    assert (line["role"], line["records"]) == ("tests", 1)
 
 
 @pytest.fixture
