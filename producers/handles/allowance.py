@@ -41,7 +41,8 @@ class _Lease:
     kind: Kind
     used_s: float
     tokens: int = 0
-    waiters: list["asyncio.Future[int]"] = field(default_factory=list)
+    waiters: list["asyncio.Future[bool]"] = field(default_factory=list)
+    """Those who wait for a draw, until they are told whether it gave all that was wanted."""
 
 
 class Allowance:
@@ -81,8 +82,11 @@ class Allowance:
             self._leases[caller.client_id] = lease
         lease.used_s = self._clock.monotonic_s()
         while lease.tokens < MISS:
-            drawn = await self._drawn(caller.client_id, lease)
-            if drawn == 0 and lease.tokens < MISS:
+            is_full = await self._drawn(caller.client_id, lease)
+            # A bucket that gave less is empty, however little that was: time fills it while it is
+            # asked, so it hardly ever gives nothing. One that gave all of it is asked again, for
+            # others were quicker to spend it.
+            if not is_full and lease.tokens < MISS:
                 wait_s = (MISS - lease.tokens) / PLANS[caller.kind].per_second
                 raise ProblemError(
                     429,
@@ -99,9 +103,12 @@ class Allowance:
 
         return settle
 
-    def _drawn(self, client_id: str, lease: _Lease) -> "asyncio.Future[int]":
-        """The next draw for this caller, together with all others who wait for one."""
-        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    def _drawn(self, client_id: str, lease: _Lease) -> "asyncio.Future[bool]":
+        """The next draw for this caller, together with all others who wait for one.
+
+        Tells whether the bucket gave all that was wanted.
+        """
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         lease.waiters.append(waiter)
         self._thirsty.add(client_id)
         if self._drawing is None or self._drawing.done():
@@ -111,26 +118,41 @@ class Allowance:
     async def _draw_thirsty(self) -> None:
         while self._thirsty:
             chosen = [self._thirsty.pop() for _ in range(min(len(self._thirsty), DRAWS_MAX))]
-            served = {client_id: self._leases[client_id] for client_id in chosen}
-            waiting = {client_id: lease.waiters for client_id, lease in served.items()}
-            for lease in served.values():
-                lease.waiters = []
-            wants = {
-                client_id: Want(PLANS[lease.kind], LEASE + MISS * len(waiting[client_id]))
-                for client_id, lease in served.items()
+            served = {
+                client_id: lease
+                for client_id in chosen
+                if (lease := self._leases.get(client_id)) is not None
             }
+            # They stay in the lease, so that it is not taken for idle; who comes while these are
+            # served waits for the next draw.
+            waiting = {client_id: list(lease.waiters) for client_id, lease in served.items()}
             try:
-                drawn = await self._draw(wants)
+                await self._serve(served, waiting)
             except Exception as error:  # noqa: BLE001 - belongs to those who wait
                 for waiter in (each for waiters in waiting.values() for each in waiters):
                     if not waiter.done():
                         waiter.set_exception(error)
-                continue
             for client_id, lease in served.items():
-                lease.tokens += drawn[client_id]
-                for waiter in waiting[client_id]:
-                    if not waiter.done():
-                        waiter.set_result(drawn[client_id])
+                del lease.waiters[: len(waiting[client_id])]
+
+    async def _serve(
+        self,
+        served: Mapping[str, _Lease],
+        waiting: Mapping[str, list["asyncio.Future[bool]"]],
+    ) -> None:
+        """Draw for these leases once, and tell those who wait."""
+        wants = {
+            client_id: Want(PLANS[lease.kind], LEASE + MISS * len(waiting[client_id]))
+            for client_id, lease in served.items()
+        }
+        drawn = await self._draw(wants)
+        for client_id, lease in served.items():
+            lease.tokens += drawn[client_id]
+            # The draw itself may have taken longer than a lease may lie idle.
+            lease.used_s = self._clock.monotonic_s()
+            for waiter in waiting[client_id]:
+                if not waiter.done():
+                    waiter.set_result(drawn[client_id] == wants[client_id].tokens)
 
     async def _draw(self, wants: Mapping[str, Want]) -> dict[str, int]:
         try:
@@ -145,7 +167,7 @@ class Allowance:
             await self._return(self._is_idle)
 
     def _is_idle(self, lease: _Lease) -> bool:
-        return lease.used_s < self._clock.monotonic_s() - LEASE_S
+        return not lease.waiters and lease.used_s < self._clock.monotonic_s() - LEASE_S
 
     async def _return(self, is_due: Callable[[_Lease], bool]) -> None:
         due = {client_id: lease for client_id, lease in self._leases.items() if is_due(lease)}

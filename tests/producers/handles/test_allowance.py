@@ -135,6 +135,80 @@ async def test_a_hundred_hits_one_after_the_other_are_fewer_than_ten_draws(
     assert draws < 10
 
 
+def slow_draws(monkeypatch: pytest.MonkeyPatch, each_s: float) -> list[float]:
+    """Let each draw take so long more, as on a busy database; the list grows with each."""
+    begun: list[float] = []
+
+    async def slowly(*arguments: object, **options: object) -> object:
+        begun.append(each_s)
+        await asyncio.sleep(each_s)
+        return await draw_all(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(allowance_module, "draw_all", slowly)
+    return begun
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", PLANS)
+async def test_an_empty_bucket_is_said_after_one_draw_though_it_fills_meanwhile(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    # Longer than a thousandth of a token takes to come in: each draw gives something.
+    draws = slow_draws(monkeypatch, 0.05)
+    async with allowance_at(database_dsn) as (allowance, database):
+        caller = somebody(kind)
+        want = {caller.client_id: Want(PLANS[kind], PLANS[kind].size)}
+        async with database.connection() as connection:
+            await draw_all(connection, want, now=SystemClock().now())
+        async with asyncio.timeout(5):
+            found = [await miss(allowance, caller) for _ in range(3)]
+
+    # One more gives back what had come in.
+    assert (found, len(draws)) == ([False] * 3, 3 + 1)
+
+
+@pytest.mark.real
+async def test_a_lease_that_somebody_waits_for_is_not_given_back(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance_module, "LEASE_S", 0.1)
+    slow_draws(monkeypatch, 0.5)
+    caller = somebody()
+    async with allowance_at(database_dsn) as (allowance, database):
+        first = asyncio.create_task(allowance.take(caller))
+        await asyncio.sleep(0.3)
+        second = asyncio.create_task(allowance.take(caller))
+        async with asyncio.timeout(5):
+            for settle in await asyncio.gather(first, second):
+                settle(0)
+        await allowance.close()
+        left = await tokens_of(database, caller)
+
+    assert left == PERSON.size
+
+
+@pytest.mark.real
+async def test_nobody_is_left_waiting_whatever_becomes_of_the_draw(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def loses(*_arguments: object, **_options: object) -> dict[str, int]:
+        return {}
+
+    async with asyncio.timeout(5), allowance_at(database_dsn) as (allowance, _):
+        monkeypatch.setattr(allowance_module, "draw_all", loses)
+        asked = await asyncio.gather(
+            *(allowance.take(somebody()) for _ in range(3)), return_exceptions=True
+        )
+        assert all(isinstance(each, KeyError) for each in asked)
+
+        slow_draws(monkeypatch, 0.5)
+        waiting = asyncio.create_task(allowance.take(somebody()))
+        await asyncio.sleep(0.1)
+        await allowance.close()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+
+
 @pytest.mark.real
 async def test_two_processes_share_one_bucket_and_a_restart_does_not_fill_it(
     database_dsn: str,
