@@ -153,10 +153,10 @@ CACHE_REST_S: Final = 1.0
 """An absent cache is not asked again for this long, so that nobody pays the wait each time."""
 
 QUICK_CLAIM_S: Final = 60
-"""A claim on an idempotency key whose publish was never acknowledged is forgotten after this."""
+"""A claim on an idempotency key of which nothing more was heard is forgotten after this."""
 
 QUICK_ANSWER_S: Final = 600
-"""An accepted payment's quick answer is kept this long: ample for the projection to have it."""
+"""A payment that is, or may be, in the log is remembered so long: the projection has it by then."""
 
 SIGHT_S: Final = 300
 """A handle's entry in the cache lives half of this to all of it, so that not all expire at once."""
@@ -208,7 +208,7 @@ ACCEPT_BATCHES_IN_FLIGHT_MAX: Final = 2
 """Batches under way at once; what arrives meanwhile makes the next one larger, thus cheaper."""
 
 ACCEPT_QUEUE_MAX: Final = 10_000
-"""Payments that wait for a batch; past it new ones are turned away (503, nothing done)."""
+"""Payments that wait for a batch; past it new ones are turned away (503)."""
 
 ACCEPT_LOOKUP_S_MAX: Final = 1.0
 """The projection is asked for no longer than this whether a key was used; then without it."""

@@ -7,7 +7,7 @@ request.
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,16 +17,14 @@ from uuid import UUID
 import structlog
 
 from domain.errors import Unavailable, Unknown
-from producers.payments.decide import Candidate, Known, Verdict, message_of, verdict_of
+from producers.payments.decide import Candidate, Verdict, message_of, verdict_of
 from producers.payments.payers import Payers
 from producers.payments.quick import QuickAnswers
+from producers.payments.tries import KnownPayments, Tried, Tries
 from producers.payments.words import Descriptions
-from projections.payments import accepted_many
 from runtime import limits
-from runtime.circuit import Circuit
 from runtime.clock import Clock
 from runtime.crash_points import Point, crash_point
-from runtime.database import Database
 from runtime.publisher import Publisher
 from runtime.vault import Vault
 
@@ -44,44 +42,6 @@ class _Entry:
     waiters: list[asyncio.Future[Verdict]] = field(default_factory=list)
 
 
-class KnownPayments:
-    """The projection as the memory of which keys were used; it may be away."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._circuit = Circuit(
-            wait_s_max=limits.ACCEPT_LOOKUP_S_MAX,
-            rest_s=limits.ACCEPT_LOOKUP_REST_S,
-            clock=clock,
-        )
-
-    async def find(self, candidates: Sequence[Candidate]) -> dict[UUID, Known] | None:
-        """Those that were accepted before; None while the database does not answer.
-
-        Then a repeat is published again, and says that its key is unproven: the first stage
-        compares bodies, and asks for itself whether the payment was decided long ago.
-        """
-        of_client: dict[str, list[UUID]] = defaultdict(list)
-        for candidate in candidates:
-            of_client[candidate.client_id].append(candidate.payment_id)
-
-        async def read() -> dict[UUID, Known]:
-            known: dict[UUID, Known] = {}
-            async with self._database.connection() as connection:
-                for client_id, payment_ids in of_client.items():
-                    found = await accepted_many(connection, client_id, payment_ids)
-                    for payment_id, payment in found.items():
-                        known[payment_id] = Known(
-                            payment.fingerprint, payment.accepted_at, is_accepted=True
-                        )
-            return known
-
-        try:
-            return await self._circuit.ask(read) if of_client else {}
-        except Unavailable:
-            return None
-
-
 class Acceptor:
     """Gives each candidate its verdict."""
 
@@ -96,8 +56,7 @@ class Acceptor:
         clock: Clock,
     ) -> None:
         self._publisher = publisher
-        self._quick = quick
-        self._known = known
+        self._tries = Tries(quick, known)
         self._payers = payers
         self._descriptions = Descriptions(vault, clock)
         self._clock = clock
@@ -126,7 +85,8 @@ class Acceptor:
             return Verdict.REUSED
         if entry is None:
             if len(self._queue) >= limits.ACCEPT_QUEUE_MAX:
-                return Verdict.UNAVAILABLE
+                # Nobody has looked whether the key was used before.
+                return Verdict.UNAVAILABLE if candidate.is_fresh else Verdict.UNKNOWN
             entry = _Entry(candidate, self._clock.monotonic_s())
             self._open[candidate.payment_id] = entry
             self._queue.append(entry)
@@ -187,11 +147,11 @@ class Acceptor:
     async def _verdicts(self, entries: list[_Entry]) -> list[Verdict]:
         now = self._clock.now()
         candidates = [entry.candidate for entry in entries]
-        known, unproven = await self._find(candidates, now)
+        tried = await self._tries.find(candidates, now)
         verdicts: dict[UUID, Verdict] = {}
         fresh: list[tuple[Candidate, datetime]] = []
         for candidate in candidates:
-            seen = known.get(candidate.payment_id)
+            seen = tried.known.get(candidate.payment_id)
             verdict = verdict_of(candidate, seen)
             if verdict is None:
                 # A retry keeps the time of the first try: it dates all that follows.
@@ -200,23 +160,23 @@ class Acceptor:
                 verdicts[candidate.payment_id] = verdict
         owners: dict[UUID, str] = {}
         if any(candidate.is_payer_checked for candidate, _ in fresh):
-            owners, refused = await self._owners([candidate for candidate, _ in fresh])
+            owners, refused = await self._owners([candidate for candidate, _ in fresh], tried)
             verdicts.update(refused)
             fresh = [each for each in fresh if each[0].payment_id not in refused]
         sealed = await self._descriptions.seal([candidate for candidate, _ in fresh])
         if sealed.refused:
-            await self._quick.release(list(sealed.refused))
-            verdicts.update(sealed.refused)
+            verdicts.update(await self._tries.refuse(candidates, sealed.refused, tried))
             fresh = [each for each in fresh if each[0].payment_id not in sealed.refused]
         if fresh:
             waited_s = self._clock.monotonic_s() - min(entry.arrived_s for entry in entries)
             deadline_s = limits.EDGE_PUBLISH_S_MAX - waited_s
-            verdict = await self._publish(fresh, sealed.descriptions, unproven, owners, deadline_s)
-            verdicts.update((candidate.payment_id, verdict) for candidate, _ in fresh)
+            verdicts.update(
+                await self._publish(fresh, sealed.descriptions, tried, owners, deadline_s)
+            )
         return [verdicts[candidate.payment_id] for candidate in candidates]
 
     async def _owners(
-        self, fresh: Sequence[Candidate]
+        self, fresh: Sequence[Candidate], tried: Tried
     ) -> tuple[dict[UUID, str], dict[UUID, Verdict]]:
         """Whose handle each is to pay from; and the verdicts on those that may not go on."""
         checked = [candidate for candidate in fresh if candidate.is_payer_checked]
@@ -228,39 +188,19 @@ class Acceptor:
             if (payment_id := candidate.payment_id) not in owners
         }
         if refused:
-            await self._quick.release(list(refused))
+            refused = await self._tries.refuse(checked, refused, tried)
         return owners, refused
-
-    async def _find(
-        self, candidates: Sequence[Candidate], now: datetime
-    ) -> tuple[dict[UUID, Known], frozenset[UUID]]:
-        """What the cache, and else the projection, knows of these; and of which none could say."""
-        keyed = [candidate for candidate in candidates if not candidate.is_fresh]
-        quick = await self._quick.claim(keyed, now=now)
-        known = {
-            candidate.payment_id: found
-            for candidate, found in zip(keyed, quick, strict=True)
-            if found is not None
-        }
-        # A claim by another body says who came first only while the projection knows no better.
-        undecided = [
-            candidate
-            for candidate in keyed
-            if (found := known.get(candidate.payment_id)) is None or not found.is_accepted
-        ]
-        found_before = await self._known.find(undecided)
-        if found_before is None:
-            return known, frozenset(candidate.payment_id for candidate in undecided)
-        return known | found_before, frozenset()
 
     async def _publish(
         self,
         fresh: Sequence[tuple[Candidate, datetime]],
         descriptions: Mapping[UUID, str],
-        unproven: frozenset[UUID],
+        tried: Tried,
         owners: Mapping[UUID, str],
         deadline_s: float,
-    ) -> Verdict:
+    ) -> dict[UUID, Verdict]:
+        candidates = [candidate for candidate, _ in fresh]
+        payment_ids = [candidate.payment_id for candidate in candidates]
         now = self._clock.now()
         messages = [
             message_of(
@@ -268,7 +208,7 @@ class Acceptor:
                 accepted_at=accepted_at,
                 now=now,
                 description_sealed=descriptions.get(candidate.payment_id),
-                is_key_unproven=candidate.payment_id in unproven,
+                is_key_unproven=candidate.payment_id in tried.unproven,
                 payer_client_id=owners.get(candidate.payment_id),
             )
             for candidate, accepted_at in fresh
@@ -278,11 +218,12 @@ class Acceptor:
                 raise Unavailable("the broker has been slow for too long")
             await self._publisher.publish(messages, deadline_s=deadline_s)
         except Unknown:
-            return Verdict.UNKNOWN
+            await self._tries.doubt(candidates, tried)
+            return dict.fromkeys(payment_ids, Verdict.UNKNOWN)
         except Unavailable:
-            await self._quick.release([candidate.payment_id for candidate, _ in fresh])
-            return Verdict.UNAVAILABLE
+            refused = dict.fromkeys(payment_ids, Verdict.UNAVAILABLE)
+            return await self._tries.refuse(candidates, refused, tried)
         crash_point(_ROOM, Point.REMEMBER_BEFORE)
-        await self._quick.remember(fresh)
+        await self._tries.remember(fresh)
         crash_point(_ROOM, Point.REMEMBER_AFTER)
-        return Verdict.ACCEPTED
+        return dict.fromkeys(payment_ids, Verdict.ACCEPTED)

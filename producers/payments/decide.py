@@ -135,6 +135,18 @@ def verdict_of(candidate: Candidate, known: Known | None) -> Verdict | None:
     return Verdict.REPLAYED if known.is_accepted else None
 
 
+def told_of(verdict: Verdict, *, is_first: bool, is_tried: bool) -> Verdict:
+    """What a client is told whose try ends with this verdict, and was not published.
+
+    `is_first` says that it certainly was the only try of its payment, `is_tried` that there is
+    reason to think of another. Without a cache neither is so: then a stranger is told so all the
+    same, for there is no repeat that would tell them more.
+    """
+    if is_first or (verdict is Verdict.STRANGER and not is_tried):
+        return verdict
+    return Verdict.UNKNOWN
+
+
 def message_of(
     candidate: Candidate,
     *,

@@ -14,9 +14,10 @@ from domain.errors import Unavailable
 from domain.payment import State
 from ledger_adapter.ports import LedgerReader
 from ledger_adapter.postgres import PostgresLedgerReader
-from producers.payments.accept import Acceptor, KnownPayments
+from producers.payments.accept import Acceptor
 from producers.payments.payers import Payers
 from producers.payments.quick import QuickAccounts, QuickAnswers
+from producers.payments.tries import KnownPayments
 from projections import accounts, payments
 from projections.accounts import AccountProfile, read_accounts
 from projections.payments import Payment, read_payment, states

@@ -22,16 +22,36 @@ local found = {}
 for place, key in ipairs(KEYS) do
     local value = redis.call('GET', key)
     found[place] = value
-    if not value then redis.call('SET', key, ARGV[place + 1], 'EX', ARGV[1]) end
+    if not value then
+        redis.call('SET', key, ARGV[place + 1], 'EX', ARGV[1])
+    elseif string.sub(value, 1, 8) == 'claimed|' then
+        redis.call('SET', key, 'shared' .. string.sub(value, 8), 'KEEPTTL')
+    end
 end
 return found
+"""
+_HOLD: Final = """
+for place, key in ipairs(KEYS) do
+    local value = redis.call('GET', key) or ARGV[place + 1]
+    if string.sub(value, 1, 8) == 'claimed|' then value = 'shared' .. string.sub(value, 8) end
+    if string.sub(value, 1, 7) == 'shared|' then redis.call('SET', key, value, 'EX', ARGV[1]) end
+end
 """
 _PUT: Final = """
 for place, key in ipairs(KEYS) do
     redis.call('SET', key, ARGV[place + 1], 'EX', ARGV[1])
 end
 """
+_RELEASE: Final = """
+local released = {}
+for place, key in ipairs(KEYS) do
+    released[place] = 0
+    if redis.call('GET', key) == ARGV[place] then released[place] = redis.call('DEL', key) end
+end
+return released
+"""
 _CLAIMED: Final = "claimed"
+"""By one call, which may take it back; once another has seen it, it is `shared` and stays."""
 _ACCEPTED: Final = "accepted"
 _METRIC: Final = "payments"
 
@@ -85,6 +105,14 @@ class QuickAnswer(NamedTuple):
     known: Known
 
 
+class Claims(NamedTuple):
+    """What is remembered of payments, and which of the others are claimed now."""
+
+    known: dict[UUID, Known]
+    made: frozenset[UUID]
+    """Claimed by this very call; without the cache, none."""
+
+
 class QuickAnswers:
     """Remembers payments by id for a while. While the cache is absent it remembers nothing."""
 
@@ -92,13 +120,13 @@ class QuickAnswers:
         self._cache = cache
         self._prefix = f"{cache.prefix}payment:"
 
-    async def claim(self, candidates: Sequence[Candidate], *, now: datetime) -> list[Known | None]:
-        """What is remembered of each; those of which nothing is are claimed.
+    async def claim(self, candidates: Sequence[Candidate], *, now: datetime) -> Claims:
+        """What is remembered of these; those of which nothing is are claimed.
 
         A claim is no promise: it tells a twin in another process which body came first, and when.
         """
         if not candidates:
-            return []
+            return Claims({}, frozenset())
         keys = [self._key(each.payment_id) for each in candidates]
         values = [_value(_CLAIMED, each, now) for each in candidates]
 
@@ -112,12 +140,30 @@ class QuickAnswers:
             found = await self._cache.ask(claimed)
         except Unavailable:
             metrics.CACHE_LOOKUPS.labels(_METRIC, "down").inc(len(keys))
-            return [None] * len(keys)
+            return Claims({}, frozenset())
         hits = sum(value is not None for value in found)
         metrics.CACHE_LOOKUPS.labels(_METRIC, "hit").inc(hits)
         metrics.CACHE_LOOKUPS.labels(_METRIC, "miss").inc(len(keys) - hits)
-        answers = map(_parsed, found)
-        return [None if answer is None else answer.known for answer in answers]
+        answers = {
+            each.payment_id: _parsed(value) for each, value in zip(candidates, found, strict=True)
+        }
+        return Claims(
+            {key: answer.known for key, answer in answers.items() if answer is not None},
+            frozenset(key for key, answer in answers.items() if answer is None),
+        )
+
+    async def hold(self, candidates: Sequence[Candidate], *, now: datetime) -> None:
+        """Keep claims on these, or make them: nobody takes them back, for these may be in the log.
+
+        For as long as an accepted one is remembered: a repeat is not to find that nobody was here.
+        """
+        keys = [self._key(each.payment_id) for each in candidates]
+        values = [_value(_CLAIMED, each, now) for each in candidates]
+
+        async def put(redis: Redis) -> None:
+            await redis.register_script(_HOLD)(keys=keys, args=[limits.QUICK_ANSWER_S, *values])
+
+        await self._ask_or_forget(put)
 
     async def remember(self, accepted: Sequence[tuple[Candidate, datetime]]) -> None:
         """Remember payments that are in the log, with the time at which each was accepted."""
@@ -129,14 +175,28 @@ class QuickAnswers:
 
         await self._ask_or_forget(put)
 
-    async def release(self, payment_ids: Sequence[UUID]) -> None:
-        """Take claims back: these payments are certainly not in the log."""
-        keys = [self._key(payment_id) for payment_id in payment_ids]
+    async def release(self, candidates: Sequence[Candidate], *, now: datetime) -> set[UUID]:
+        """Take back the claims that were made on these at that time; those that could be.
 
-        async def delete(redis: Redis) -> None:
-            await redis.delete(*keys)
+        One that somebody else has seen, or that was accepted meanwhile, is no longer ours.
+        """
+        if not candidates:
+            return set()
+        keys = [self._key(each.payment_id) for each in candidates]
+        values = [_value(_CLAIMED, each, now) for each in candidates]
 
-        await self._ask_or_forget(delete)
+        async def delete(redis: Redis) -> list[int]:
+            released: list[int] = await redis.register_script(_RELEASE)(keys=keys, args=values)
+            return released
+
+        try:
+            released = await self._cache.ask(delete)
+        except Unavailable:
+            metrics.CACHE_LOOKUPS.labels(_METRIC, "down").inc()
+            return set()
+        return {
+            each.payment_id for each, done in zip(candidates, released, strict=True) if int(done)
+        }
 
     async def find(self, payment_id: UUID, *, client_id: str) -> Known | None:
         """What is remembered of this client's payment, once it is in the log."""

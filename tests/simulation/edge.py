@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from redis.asyncio import Redis
 
-from producers.payments.accept import Acceptor, KnownPayments
+from producers.payments.accept import Acceptor
 from producers.payments.decide import Candidate, Known, Verdict
 from producers.payments.payers import Payers
 from producers.payments.quick import QuickAnswers
+from producers.payments.tries import KnownPayments
 from runtime.cache import Cache
 from runtime.vault import Vault
 from tests.simulation.broker import Broker, SimulatedPublisher
@@ -33,28 +34,57 @@ class CacheServer:
         """Forget everything."""
         self._values.clear()
 
-    def register_script(self, script: str) -> Callable[..., Awaitable[list[str | None]]]:
-        """The two scripts there are: one claims keys that are free, the other sets them."""
-        is_claim = "GET" in script
+    def register_script(self, script: str) -> Callable[..., Awaitable[list[Any]]]:
+        """The scripts there are: they claim what is free, keep it, take it back, and put."""
+        [act] = [
+            act
+            for mark, act in (
+                ("KEEPTTL", self._claim),
+                ("'shared|' then", self._hold),
+                ("'DEL'", self._release),
+                ("ARGV[place + 1], 'EX', ARGV[1])\nend", self._put),
+            )
+            if mark in script
+        ]
 
-        async def call(*, keys: Sequence[str], args: Sequence[object]) -> list[str | None]:
+        async def call(*, keys: Sequence[str], args: Sequence[object]) -> list[Any]:
             await self._reached()
-            found = [self._read(key) if is_claim else None for key in keys]
-            for key, known, value in zip(keys, found, args[1:], strict=True):
-                if known is None:
-                    until_s = self._nature.loop.time() + float(str(args[0]))
-                    self._values[key] = (str(value), until_s)
+            found = act(keys, list(map(str, args)))
             await self._nature.travel()
             return found
 
         return call
 
-    async def delete(self, *keys: str) -> None:
-        """Forget these keys."""
-        await self._reached()
-        for key in keys:
-            self._values.pop(key, None)
-        await self._nature.travel()
+    def _claim(self, keys: Sequence[str], args: Sequence[str]) -> list[str | None]:
+        found = list(map(self._read, keys))
+        for key, known, value in zip(keys, found, args[1:], strict=True):
+            if known is None:
+                self._set(key, value, args[0])
+            elif known.startswith("claimed|"):
+                self._values[key] = (_shared(known), self._values[key][1])
+        return found
+
+    def _hold(self, keys: Sequence[str], args: Sequence[str]) -> list[None]:
+        for key, value in zip(keys, args[1:], strict=True):
+            known = self._read(key) or value
+            if not known.startswith("accepted|"):
+                self._set(key, _shared(known), args[0])
+        return []
+
+    def _release(self, keys: Sequence[str], args: Sequence[str]) -> list[int]:
+        ours = [self._read(key) == value for key, value in zip(keys, args, strict=True)]
+        for key, is_ours in zip(keys, ours, strict=True):
+            if is_ours:
+                del self._values[key]
+        return list(map(int, ours))
+
+    def _put(self, keys: Sequence[str], args: Sequence[str]) -> list[None]:
+        for key, value in zip(keys, args[1:], strict=True):
+            self._set(key, value, args[0])
+        return []
+
+    def _set(self, key: str, value: str, for_s: str) -> None:
+        self._values[key] = (value, self._nature.loop.time() + float(for_s))
 
     def _read(self, key: str) -> str | None:
         value, until_s = self._values.get(key, (None, 0.0))
@@ -64,6 +94,10 @@ class CacheServer:
         await self._nature.travel()
         if self.is_down:
             raise ConnectionError
+
+
+def _shared(value: str) -> str:
+    return f"shared|{value.partition('|')[2]}"
 
 
 class ProjectedPayments(KnownPayments):
