@@ -17,7 +17,6 @@ from runtime.vault import Binding, Vault
 from schemas.person import ContactKind
 
 _COLUMNS: Final = {kind: f"handle.{kind}" for kind in ContactKind}
-_BODY_COLUMN: Final = "handle.body"
 _NORMALISE: Final = {ContactKind.EMAIL: normalise_email, ContactKind.PHONE: normalise_phone}
 
 _WORDS: Final = frozenset({"requests", "resolve"})
@@ -53,16 +52,6 @@ def handle_of(typed: str, vault: Vault) -> str:
         return contact_handle(vault, kind, _NORMALISE[kind](typed.strip()))
     except Invalid as error:
         raise Invalid("invalid_handle", f"{error.message}, and no handle") from None
-
-
-def body_fingerprint(fingerprint: str, vault: Vault, *typed: str) -> str:
-    """A body's identity where these are handles in it: a keyed one if it holds a contact.
-
-    Who has a plain hash of a body can try addresses until one fits.
-    """
-    if all(contact_kind(each) is None for each in typed):
-        return fingerprint
-    return vault.blind_index(_BODY_COLUMN, fingerprint)
 
 
 def display_name_binding(handle: str, person_id: UUID) -> Binding:

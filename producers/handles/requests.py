@@ -16,6 +16,7 @@ from runtime.changes import Feed
 from runtime.circuit import Circuit
 from runtime.crash_points import Point, crash_point
 from runtime.database import Database
+from runtime.fingerprints import is_same_body
 from runtime.http.idempotency import key_reused
 from runtime.http.resources import EdgeResources
 
@@ -98,13 +99,13 @@ class Requests:
         if not is_fresh:
             known = await self._known(candidate.request_id)
             if known is not None:
-                return Asked(_same_body(known, candidate), is_replayed=True)
+                return Asked(self._same_body(known, candidate), is_replayed=True)
         sealed = await sealed_name(self._vault, candidate)
         message = message_of(candidate, now=self._clock.now(), display_name_sealed=sealed)
         await self._publisher.publish([message], deadline_s=limits.EDGE_PUBLISH_S_MAX)
         change = await self.decided(candidate.request_id, wait_s=wait_s)
         if change is not None:
-            return Asked(_same_body(change, candidate), is_replayed=False)
+            return Asked(self._same_body(change, candidate), is_replayed=False)
         crash_point(_ROOM, Point.REMEMBER_BEFORE)
         await self._pending.remember(
             candidate.request_id, client_id=candidate.origin.client_id, handle=candidate.handle
@@ -131,8 +132,7 @@ class Requests:
             # Asked for again without knowing: the stage decides a request once.
             return None
 
-
-def _same_body(change: DirectoryChange, candidate: Candidate) -> DirectoryChange:
-    if change.fingerprint != candidate.origin.fingerprint:
-        raise key_reused()
-    return change
+    def _same_body(self, change: DirectoryChange, candidate: Candidate) -> DirectoryChange:
+        if not is_same_body(change.fingerprint, candidate.origin.fingerprint, self._vault):
+            raise key_reused()
+        return change

@@ -27,6 +27,7 @@ from producers.handles.models import ChangeAnswer, ClaimBody, PendingAnswer, Por
 from projections.directory import read_history
 from runtime import limits
 from runtime.contact_handles import handle_of
+from runtime.fingerprints import keyed_fingerprint
 from runtime.http.body import JsonBody, fingerprint_of, read_json
 from runtime.http.caller import Caller, TheCaller
 from runtime.http.idempotency import HEADER, REPLAYED_HEADER, idempotency_key_of, key_required
@@ -56,7 +57,7 @@ async def post_handle(request: Request, edge: TheEdge, caller: TheCaller) -> Res
     """201 if the handle is yours now, 409 if it is taken; of racing claims one wins."""
     key, made = _key(request, edge)
     body = await read_json(request)
-    origin = _origin(request, caller, key, body)
+    origin = _origin(request, edge, caller, key, body)
     candidate = claim_of(body.parse(ClaimBody), origin)
     return await _ask(request, edge, candidate, made=made)
 
@@ -73,7 +74,7 @@ async def post_port(handle: str, request: Request, edge: TheEdge, caller: TheCal
     name = handle_of(handle, edge.resources.vault)
     key, made = _key(request, edge)
     body = await read_json(request)
-    origin = _origin(request, caller, key, body)
+    origin = _origin(request, edge, caller, key, body)
     candidate = port_of(name, body.parse(PortBody), origin)
     return await _ask(request, edge, candidate, made=made)
 
@@ -91,7 +92,7 @@ async def delete_handle(
     """404 if you hold no such handle. Its versions go on with whoever claims it next."""
     name = handle_of(handle, edge.resources.vault)
     key, made = _key(request, edge)
-    candidate = release_of(name, _origin(request, caller, key, None))
+    candidate = release_of(name, _origin(request, edge, caller, key, None))
     return await _ask(request, edge, candidate, made=made)
 
 
@@ -213,10 +214,13 @@ def _key(request: Request, edge: HandlesEdge) -> tuple[str, bool]:
     return str(edge.resources.clock.random_id()), True
 
 
-def _origin(request: Request, caller: Caller, key: str, body: JsonBody | None) -> Origin:
+def _origin(
+    request: Request, edge: HandlesEdge, caller: Caller, key: str, body: JsonBody | None
+) -> Origin:
+    plain = fingerprint_of(None) if body is None else body.fingerprint
     return Origin(
         client_id=caller.client_id,
         key=key,
-        fingerprint=fingerprint_of(None) if body is None else body.fingerprint,
+        fingerprint=keyed_fingerprint(plain, edge.resources.vault),
         traceparent=traceparent_of(request.scope),
     )

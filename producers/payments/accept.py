@@ -58,6 +58,7 @@ class Acceptor:
         self._publisher = publisher
         self._tries = Tries(quick, known)
         self._payers = payers
+        self._vault = vault
         self._descriptions = Descriptions(vault, clock)
         self._clock = clock
         self._open: dict[UUID, _Entry] = {}
@@ -152,7 +153,7 @@ class Acceptor:
         fresh: list[tuple[Candidate, datetime]] = []
         for candidate in candidates:
             seen = tried.known.get(candidate.payment_id)
-            verdict = verdict_of(candidate, seen)
+            verdict = verdict_of(candidate, seen, self._vault)
             if verdict is None:
                 # A retry keeps the time of the first try: it dates all that follows.
                 fresh.append((candidate, now if seen is None else seen.accepted_at))

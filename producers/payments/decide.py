@@ -12,7 +12,8 @@ from domain.money import is_currency
 from domain.payment import AVAILABLE_RAILS, PaymentType, payment_id_of
 from producers.payments.models import PaymentBody
 from runtime import limits
-from runtime.contact_handles import body_fingerprint, handle_of
+from runtime.contact_handles import handle_of
+from runtime.fingerprints import is_same_body, keyed_fingerprint
 from runtime.http.caller import Caller, Kind
 from runtime.http.problem import Fault, ProblemError
 from runtime.vault import Vault
@@ -110,7 +111,7 @@ def candidate_of(
     return Candidate(
         payment_id=payment_id_for(caller.client_id, key),
         client_id=caller.client_id,
-        fingerprint=body_fingerprint(fingerprint, vault, body.from_handle, body.to_handle),
+        fingerprint=keyed_fingerprint(fingerprint, vault),
         is_fresh=is_fresh,
         from_handle=from_handle,
         to_handle=to_handle,
@@ -123,14 +124,14 @@ def candidate_of(
     )
 
 
-def verdict_of(candidate: Candidate, known: Known | None) -> Verdict | None:
+def verdict_of(candidate: Candidate, known: Known | None, vault: Vault) -> Verdict | None:
     """The verdict that what is known decides; None: it has to be published.
 
     One that was claimed but not acknowledged is published again: the first stage ignores repeats.
     """
     if known is None:
         return None
-    if known.fingerprint != candidate.fingerprint:
+    if not is_same_body(known.fingerprint, candidate.fingerprint, vault):
         return Verdict.REUSED
     return Verdict.REPLAYED if known.is_accepted else None
 

@@ -32,6 +32,7 @@ from runtime.contact_handles import (
     display_name_binding,
     kind_of,
 )
+from runtime.fingerprints import is_same_body, keyed_fingerprint
 from runtime.http.body import read_json
 from runtime.http.caller import TheCaller
 from runtime.http.idempotency import (
@@ -117,7 +118,7 @@ async def post_handle(request: Request, edge: TheEdge, caller: TheCaller) -> Res
         person_id=person_of(caller),
         body=body,
         display_name=normalise_display_name(body.display_name),
-        fingerprint=json.fingerprint,
+        fingerprint=keyed_fingerprint(json.fingerprint, edge.resources.vault),
         traceparent=traceparent_of(request.scope),
     )
     preferred_s = wait_of(request.scope)
@@ -136,7 +137,7 @@ async def post_handle(request: Request, edge: TheEdge, caller: TheCaller) -> Res
             return Response(
                 pending.model_dump_json(), status_code=202, headers=headers, media_type=_JSON
             )
-    if change.fingerprint != claim.fingerprint:
+    if not is_same_body(change.fingerprint, claim.fingerprint, edge.resources.vault):
         raise key_reused()
     if change.code is not None:
         raise ProblemError(409, change.code, "the directory refused it", headers=headers)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from domain.handle import normalise_handle
-from runtime.contact_handles import body_fingerprint, claimed_tag, handle_of, kind_of
+from runtime.contact_handles import claimed_tag, handle_of, kind_of
 from runtime.vault import Vault
 from schemas.person import ContactKind
 
@@ -45,11 +45,3 @@ def test_names_that_are_kept_back_are_nobodys_tag(typed: str) -> None:
     with pytest.raises(Invalid) as caught:
         claimed_tag(typed)
     assert caught.value.code == "handle_reserved"
-
-
-def test_a_body_that_holds_a_contact_has_an_identity_that_nobody_can_guess() -> None:
-    plain = "a" * 64
-    assert body_fingerprint(plain, VAULT, "alice", "@bob") == plain
-    keyed = body_fingerprint(plain, VAULT, "alice", "bob@example.com")
-    assert keyed == body_fingerprint(plain, VAULT, "+14155552671", "alice")
-    assert keyed not in {plain, body_fingerprint(plain, OTHER, "alice", "bob@example.com")}

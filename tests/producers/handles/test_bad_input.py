@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from runtime.http.body import fingerprint_of
 from runtime.publisher import MemoryPublisher
 from schemas.event import Position
 from schemas.handle import HandleClaimRequested, HandlePortRequested, HandleReleaseRequested
@@ -188,6 +189,7 @@ async def test_with_every_server_down_a_look_up_is_unavailable_and_a_claim_is_ta
     [message] = log.published
     log.published.clear()
     event = event_of(HandleClaimRequested, message)
+    assert fingerprint_of(CLAIM).encode() not in message.value
     assert (event.handle, str(event.account_id)) == ("alice", ACCOUNT)
     assert b"Alice" not in message.value
     assert message.key == b"alice"

@@ -12,9 +12,12 @@ from faststream import FastStream
 from pydantic import SecretStr
 
 from consumers.handle_directory import app as handle_directory
+from producers.handles.decide import DISPLAY_NAME_PURPOSE, Origin, claim_of, message_of
+from producers.handles.models import ClaimBody
 from runtime.app import stage_app
 from runtime.clock import SystemClock
 from runtime.database import Database
+from runtime.http.body import fingerprint_of
 from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
@@ -168,6 +171,27 @@ async def test_a_repeat_gets_the_first_answer_and_another_body_is_refused(
         answer = await edge.claim(handle, place.usd, name="Mallory", key=key)
         is_problem(answer, 422, "idempotency_key_reuse")
     is_problem(await edge.resolve(handle), 404, "handle_unknown")
+
+
+async def test_a_repeat_of_what_was_decided_before_fingerprints_were_keyed_is_a_repeat(
+    running_place: Place, handle: str
+) -> None:
+    place, edge = running_place, running_place.edge
+    resources = edge.app.state.resources
+    body = {"handle": handle, "account_id": str(place.usd), "display_name": "Alice"}
+    older = claim_of(
+        ClaimBody(handle=handle, account_id=place.usd, display_name="Alice"),
+        Origin("demo", handle, fingerprint_of(body), None),
+    )
+    sealed = resources.vault.seal("Alice", DISPLAY_NAME_PURPOSE)
+    message = message_of(older, now=SystemClock().now(), display_name_sealed=sealed)
+    await resources.publisher.publish([message], deadline_s=10)
+    path = f"/handles/requests/{older.request_id}"
+    assert (await edge.ask("GET", path, prefer="wait=10")).status == 200
+    again = await edge.claim(handle, place.usd, key=handle)
+    assert (again.status, again.headers["idempotent-replayed"]) == (201, "true")
+    answer = await edge.claim(handle, place.eur, key=handle)
+    is_problem(answer, 422, "idempotency_key_reuse")
 
 
 async def test_twenty_at_once_with_one_key_are_one_claim(running_place: Place, handle: str) -> None:

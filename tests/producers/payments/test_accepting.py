@@ -8,6 +8,8 @@ from domain.errors import Invalid, Unavailable, Unknown
 from domain.payment import PaymentType
 from producers.payments.decide import DESCRIPTION_PURPOSE
 from runtime import limits
+from runtime.fingerprints import keyed_fingerprint
+from runtime.http.body import fingerprint_of
 from runtime.vault import Vault
 from tests.producers.payments.router import BODY, Door, Router, router_in_memory, understood
 
@@ -46,6 +48,19 @@ async def test_the_description_travels_sealed(router: Router) -> None:
     assert b"canary" not in message.value
     assert sealed is not None
     assert Vault(bytes(32)).open(sealed, DESCRIPTION_PURPOSE) == "for the canary"
+
+
+async def test_no_fingerprint_lets_others_try_what_a_description_said(router: Router) -> None:
+    await router.post()
+    await router.post({"payments": [BODY | {"idempotency_key": "k"}]}, path="/payments/bulk")
+    async with router_in_memory() as other:
+        await other.post()
+
+    messages = [*router.log.published, *other.log.published]
+    [fingerprint] = {understood(message).event.fingerprint for message in messages}
+    plain = fingerprint_of(BODY)
+    assert fingerprint == keyed_fingerprint(plain, Vault(bytes(32)))
+    assert not any(plain.encode() in message.value for message in messages)
 
 
 async def test_handles_are_published_in_their_one_spelling(router: Router) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from runtime.contact_handles import handle_of
+from runtime.http.body import fingerprint_of
 from runtime.vault import load_vault
 from tests.producers.users.place import Place, Somebody
 from tests.support.waiting import eventually
@@ -183,7 +184,8 @@ async def test_a_verified_contact_is_a_handle_that_the_log_cannot_read(
 
         assert (claimed["state"], claimed["version"]) == ("claimed", 1)
         tag = f"t{alice.person_id.hex[:12]}"
-        await alice.post("/users/me/handles", {"kind": "tag", "handle": f"@{tag}", **own})
+        tagged = {"kind": "tag", "handle": f"@{tag}", **own}
+        await alice.post("/users/me/handles", tagged)
         shown = (await alice.get("/users/me/handles"))["data"]
         assert {each["handle"]: each["kind"] for each in shown} == {
             claimed["handle"]: "email",
@@ -199,3 +201,5 @@ async def test_a_verified_contact_is_a_handle_that_the_log_cannot_read(
     assert handle_of(f" {address.upper()} ", vault) == claimed["handle"]
     for event in await place.told("handle.claim-requested.v1", alice):
         assert "example" not in str(event).lower()
+        # Nobody else can try whose name stood in the body.
+        assert fingerprint_of(tagged) not in str(event)
