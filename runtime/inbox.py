@@ -65,9 +65,12 @@ class Inbox(Protocol):
         ...
 
     async def read(
-        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]], near: Collection[date]
     ) -> dict[UUID, Stored]:
-        """The stored outcomes of those events that the step has handled before."""
+        """The stored outcomes of those events that the step has handled before.
+
+        `near` is what `days_near` says of now.
+        """
         ...
 
     async def write(self, unit: Unit, step: str, rows: Sequence[Row]) -> None:
@@ -95,12 +98,13 @@ class PostgresInbox:
         self._prepared |= missing
 
     async def read(
-        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]], near: Collection[date]
     ) -> dict[UUID, Stored]:
         """One query for the whole batch.
 
         An event that begins a chain may be a client's retry from after midnight, dated anew, and
-        either may be read first: for those the days before and after are searched as well.
+        either may be read first: for those the days before and after are searched as well, and
+        the days of now, under which a twin has just kept what the key refuses here.
         """
         days = [item.started_on for item in delivered]
         since, until = min(days), max(days)
@@ -111,12 +115,13 @@ class PostgresInbox:
             SELECT idempotency_id, event_id, outcome_topic, outcome, decided_at
             FROM inbox
             WHERE idempotency_id = ANY($1::uuid[]) AND step = $2
-              AND started_on BETWEEN $3 AND $4
+              AND (started_on BETWEEN $3 AND $4 OR started_on = ANY($5::date[]))
             """,
             [item.envelope.idempotency_id for item in delivered],
             step,
             since,
             until,
+            list(near),
         )
         return {row["idempotency_id"]: Stored(*row) for row in rows}
 
@@ -183,7 +188,11 @@ class MemoryInbox:
         """Memory needs no partitions."""
 
     async def read(
-        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+        self,
+        unit: Unit,
+        step: str,
+        delivered: Sequence[Delivered[Any]],
+        near: Collection[date],  # noqa: ARG002 - memory has no dates
     ) -> dict[UUID, Stored]:
         """The stored outcomes of those events that the step has handled before."""
         _memory(unit)

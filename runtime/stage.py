@@ -190,7 +190,7 @@ class StageRunner:
         async with self._units.begin() as unit:
             crash_point(step, Point.INBOX_BEFORE)
             if self._looked:
-                known = await self._inbox.read(unit, step, delivered)
+                known = await self._inbox.read(unit, step, delivered, near)
             crash_point(step, Point.INBOX_AFTER)
             fresh: dict[UUID, Delivered[Any]] = {}
             for item in delivered:

@@ -64,6 +64,12 @@ def of_delivery(suffix: str = "") -> Make:
         delivery_id, event_id = uuid4(), uuid4()
         path = await an_endpoint(house)
         await house.execute(
+            "INSERT INTO webhook_events (event_id, client_id, event_type, subject, rank,"
+            ' started_at, occurred_at, topic, partition, "offset", body)'
+            " VALUES ($1, $2, 'payment.posted', $1, 1, now(), now(), 'any.v1', 0, 0, '')",
+            *(event_id, client_of(house.owner)),
+        )
+        await house.execute(
             "INSERT INTO webhook_deliveries (delivery_id, endpoint_id, event_id, client_id,"
             " event_type, subject, state, due_at, created_at, finished_at)"
             " VALUES ($1, $2, $3, $4, 'payment.posted', $3, 'dead', now(), now(), now())",

@@ -70,7 +70,7 @@ async def test_a_batch_is_stored_once_however_large(database: Database, count: i
     with pytest.raises(DecidedBefore):
         await again()
     async with units.begin() as unit:
-        stored = await inbox.read(unit, STEP, delivered([*rows, row(-1)]))
+        stored = await inbox.read(unit, STEP, delivered([*rows, row(-1)]), [])
     assert stored == {each.stored.idempotency_id: each.stored for each in rows}
 
 
@@ -90,42 +90,47 @@ async def test_a_retry_from_the_other_side_of_midnight_finds_the_first_try(
     begins = Delivered(event, item.envelope._replace(causation_id=None), item.position)
 
     async with units.begin() as unit:
-        assert await inbox.read(unit, STEP, [begins]) == {first.stored.idempotency_id: first.stored}
-        assert await inbox.read(unit, STEP, [caused]) == {}
+        assert await inbox.read(unit, STEP, [begins], []) == {
+            first.stored.idempotency_id: first.stored
+        }
+        assert await inbox.read(unit, STEP, [caused], []) == {}
 
 
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("one_decides", "other_decides"),
+    ("apart", "one_decides", "other_decides"),
     [
-        (timedelta(hours=14), timedelta(hours=14)),
-        (-timedelta(seconds=1), timedelta(seconds=1)),
-        (timedelta(seconds=1), -timedelta(seconds=1)),
-        (timedelta(days=9), timedelta(days=9)),
+        (timedelta(seconds=2), timedelta(hours=14), timedelta(hours=14)),
+        (timedelta(seconds=2), timedelta(0), timedelta(seconds=2)),
+        (timedelta(seconds=2), timedelta(seconds=2), timedelta(0)),
+        (timedelta(seconds=2), timedelta(days=9), timedelta(days=9)),
+        (timedelta(days=3), timedelta(days=9), timedelta(days=9)),
     ],
-    ids=["long after", "around", "around, clocks crossed", "from a backlog of days"],
+    ids=["long after", "around", "around, clocks crossed", "in a backlog", "days apart"],
 )
 async def test_two_dates_of_one_key_are_not_both_decided_at_one_moment(
-    database: Database, one_decides: timedelta, other_decides: timedelta
+    database: Database, apart: timedelta, one_decides: timedelta, other_decides: timedelta
 ) -> None:
     """Two processes have read the inbox, and found nothing, before either writes."""
     inbox, units = PostgresInbox(database), PostgresUnits(database)
     rows = []
     for dated, decides in (
-        (MIDNIGHT - timedelta(seconds=1), one_decides),
-        (MIDNIGHT + timedelta(seconds=1), other_decides),
+        (MIDNIGHT - SECOND, one_decides),
+        (MIDNIGHT - SECOND + apart, other_decides),
     ):
         made = row(1)
         [item] = delivered([made])
         begins = Delivered(
             screened(accepted_at=dated), item.envelope._replace(causation_id=None), item.position
         )
-        days = days_of(begins, days_near(MIDNIGHT + decides))
+        days = days_of(begins, days_near(MIDNIGHT - SECOND + decides))
         await inbox.prepare(set(days), MIDNIGHT.date())
         rows.append(made._replace(days=days))
     one, other = rows
+    near = days_near(MIDNIGHT - SECOND + other_decides)
 
     async def write(each: Row) -> None:
         async with units.begin() as unit:
@@ -134,6 +139,9 @@ async def test_two_dates_of_one_key_are_not_both_decided_at_one_moment(
     await write(one)
     with pytest.raises(DecidedBefore):
         await write(other)
+    async with units.begin() as unit:
+        found = await inbox.read(unit, STEP, [begins], near)
+    assert found == {one.stored.idempotency_id: one.stored}
 
 
 def test_what_was_caused_is_kept_under_its_own_date_alone() -> None:

@@ -1,7 +1,7 @@
 """The unit of work over memory: what is decided once, repeated, dead-lettered."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -140,10 +140,10 @@ class WatchedInbox(MemoryInbox):
         self.reads = 0
 
     async def read(
-        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]], near: Collection[date]
     ) -> dict[UUID, Stored]:
         self.reads += 1
-        return await super().read(unit, step, delivered)
+        return await super().read(unit, step, delivered, near)
 
 
 def caused(name: str, **changes: Any) -> Message:

@@ -43,13 +43,13 @@ class SharedInbox(MemoryInbox):
         await self._nature.travel()
 
     async def read(
-        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]]
+        self, unit: Unit, step: str, delivered: Sequence[Delivered[Any]], near: Collection[date]
     ) -> dict[UUID, Stored]:
         """What was committed, without a lock: a twin may be about to write the same."""
         session = session_of(unit)
         await session.asks()
         with session.committed(self):
-            found = await super().read(unit, step, delivered)
+            found = await super().read(unit, step, delivered, near)
         session.note_read(self)
         if found:
             self._nature.trace.sometimes("a duplicate was known to the inbox")
