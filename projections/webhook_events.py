@@ -10,6 +10,9 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
+from domain.errors import Unavailable
 from domain.webhook import delivery_id_of
 from projections.webhook_fold import Planned, ToldEvent, Wanting, deliveries_of
 from runtime.database import Connection
@@ -53,7 +56,10 @@ async def keep_owners(connection: Connection, owners: Mapping[UUID, tuple[str, d
 
 
 async def plan(connection: Connection, events: Sequence[ToldEvent], now: datetime) -> None:
-    """Keep events and plan their deliveries, in one transaction; those without an owner stray."""
+    """Keep events and plan their deliveries, in one transaction; those without an owner stray.
+
+    Unavailable if an endpoint is deleted meanwhile: the next try does not see it any more.
+    """
     clients = {event.client_id for event in events if event.client_id is not None}
     rows = await connection.fetch(_WANTING, list(clients))
     endpoints: dict[str, list[Wanting]] = {}
@@ -64,15 +70,20 @@ async def plan(connection: Connection, events: Sequence[ToldEvent], now: datetim
     if not kept and not strays:
         return
     planned = deliveries_of(kept, endpoints)
-    async with connection.transaction():
-        if strays:
-            await connection.execute(_STRAY, *_columns(strays, _STRAY_FIELDS), now)
-        if kept:
-            await connection.execute(_KEEP, *_columns(kept, ToldEvent._fields))
-        if planned:
-            await _insert(connection, planned, now)
-        if any(each.state == "waiting" for each in planned):
-            await release(connection, list({each.event.subject for each in planned}), now)
+    try:
+        async with connection.transaction():
+            if strays:
+                await connection.execute(_STRAY, *_columns(strays, _STRAY_FIELDS), now)
+            if kept:
+                await connection.execute(_KEEP, *_columns(kept, ToldEvent._fields))
+            if planned:
+                await _insert(connection, planned, now)
+            if any(each.state == "waiting" for each in planned):
+                await release(connection, list({each.event.subject for each in planned}), now)
+    except asyncpg.ForeignKeyViolationError:
+        # Endpoints are not locked when they are read: that would cost every batch, and could lock
+        # in a circle with their owners. One that goes in between costs one batch another try.
+        raise Unavailable("an endpoint was deleted while it was planned for") from None
 
 
 async def plan_one(

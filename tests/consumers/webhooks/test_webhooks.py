@@ -1,6 +1,8 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,9 +12,10 @@ import pytest
 from consumers.webhooks.decide import owned, owners_in, told_in, unowned
 from consumers.webhooks.handler import on_events
 from consumers.webhooks.store import PostgresBook
+from domain.errors import Unavailable
 from domain.payment import RefusalCode
 from projections.webhook_events import adopt_strays
-from runtime.database import Database
+from runtime.database import Connection, Database
 from runtime.unit import PostgresUnit
 from schemas.account import (
     AccountKind,
@@ -26,6 +29,7 @@ from schemas.payment import PaymentRefused
 from schemas.wire import decode
 from tests.support.events import requested, resolved
 from tests.support.memory_stage import NOW, FixedClock, message_of
+from tests.support.waiting import eventually
 
 
 def delivered(event: Event, offset: int = 0) -> Delivered[Any]:
@@ -172,3 +176,34 @@ async def test_an_endpoint_is_told_nothing_from_before_it_was_made(database: Dat
         )
     await deliver(database, [a_payment(uuid4(), client_id)])
     assert await planned(database, client_id) == []
+
+
+@pytest.mark.real
+async def test_an_endpoint_that_is_deleted_while_it_is_planned_for_costs_another_try(
+    database: Database,
+) -> None:
+    """Its owner may delete it at any time, and must not stop those who are told with them."""
+    endpoint_id, client_id = await an_endpoint(database)
+    _, other_id = await an_endpoint(database)
+    batch = [*a_payment(uuid4(), client_id), *a_payment(uuid4(), other_id)]
+    async with database.connection() as owner:
+        async with owner.transaction():
+            await owner.execute("DELETE FROM webhook_endpoints WHERE endpoint_id = $1", endpoint_id)
+            planning = asyncio.create_task(deliver(database, [batch]))
+            # It has seen the endpoint by then, and its insert asks whether it is still there.
+            await eventually(partial(waits_for, owner))
+        with pytest.raises(Unavailable):
+            await planning
+
+    await deliver(database, [batch])
+
+    assert await planned(database, client_id) == []
+    assert len(await planned(database, other_id)) == 2
+
+
+async def waits_for(owner: Connection) -> bool:
+    found: bool = await owner.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+    )
+    return found
