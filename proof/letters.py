@@ -25,8 +25,9 @@ from runtime.topics import DEAD_LETTER_PARTITIONS
 
 _SCHEMAS: Final = Path(__file__).resolve().parent.parent / "schemas" / "json"
 _OWN: Final = ("x-original-", "x-error-", "x-attempts", "x-first-", "x-consumer-")
-_CUT: Final = "x-original-value-cut"
-_TOMBSTONE: Final = "x-original-tombstone"
+_NOT_WHOLE: Final = frozenset(
+    f"x-original-{what}" for what in ("tombstone", "key-cut", "value-cut", "headers-cut")
+)
 _TYPES: Final[dict[str, type]] = {
     "string": str,
     "integer": int,
@@ -97,7 +98,7 @@ class LetterBox:
                 )
 
     def _judge(self, number: int, record: Any, headers: dict[str, bytes]) -> None:  # noqa: ANN401
-        if _CUT in headers or _TOMBSTONE in headers:
+        if not _NOT_WHOLE.isdisjoint(headers):
             return
         topic = self.route.topics[number]
         kept = [(key, value) for key, value in record.headers if not key.startswith(_OWN)]

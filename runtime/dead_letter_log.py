@@ -16,7 +16,13 @@ from aiokafka.errors import KafkaError
 
 from domain.errors import Unavailable
 from runtime import limits
-from runtime.dead_letter import OWN_HEADER_PREFIXES
+from runtime.dead_letter import (
+    HEADERS_CUT,
+    KEY_CUT,
+    OWN_HEADER_PREFIXES,
+    TOMBSTONE,
+    VALUE_CUT,
+)
 from runtime.letting_go import stop_consumer
 from runtime.topics import DEAD_LETTER_PARTITIONS, TopicMap
 from schemas.event import Position
@@ -58,9 +64,9 @@ class StoredLetter:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the record's value is here to be put back; a tombstone has none."""
+        """Whether all of the record is here to be put back; a tombstone has no value."""
         names = {name for name, _ in self.headers}
-        return names.isdisjoint({"x-original-tombstone", "x-original-value-cut"})
+        return names.isdisjoint({TOMBSTONE, KEY_CUT, VALUE_CUT, HEADERS_CUT})
 
     def redriven(self, now: datetime) -> Message:
         """The record as it goes back: original bytes, key and headers, and that it was redriven."""

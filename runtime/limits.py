@@ -36,8 +36,8 @@ REVOKE_WAIT_S: Final = 20.0
 DEAD_LETTER_RUN_MAX: Final = 100
 """Records in a row of one partition that nobody can understand: then the stage halts."""
 
-DEAD_LETTER_VALUE_BYTES_MAX: Final = 200_000
-"""Of a record too large for its dead letter, this much is kept, and the cut is said."""
+DEAD_LETTER_BYTES_MAX: Final = 240_000
+"""Of a record too large, so much is kept with its story, and the cut is said; < a record's most."""
 
 CHAIN_AGE_DAYS_MAX: Final = 120
 """An event whose chain began longer ago is not believable; the inbox keeps this many days."""

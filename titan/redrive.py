@@ -38,7 +38,7 @@ class Tally:
     repeated: int = 0
     """Failed in several groups: put back once, for all of them."""
     not_whole: int = 0
-    """A tombstone, or a value cut to fit: there is nothing whole to put back."""
+    """A tombstone, or cut to fit: there is nothing whole to put back."""
     left: int = 0
     """Not selected."""
 

@@ -59,7 +59,15 @@ def test_each_redrive_is_counted(before: bytes | None, after: bytes) -> None:
     assert dict(marks)["x-redriven-from"] == f"{LETTERS}/3/17".encode()
 
 
-@pytest.mark.parametrize("mark", ["x-original-tombstone", "x-original-value-cut"])
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "x-original-tombstone",
+        "x-original-key-cut",
+        "x-original-value-cut",
+        "x-original-headers-cut",
+    ],
+)
 def test_what_was_not_kept_whole_is_known(mark: str) -> None:
     assert letter(("ce_id", b"1")).is_whole
     assert not letter((mark, b"true")).is_whole

@@ -197,10 +197,17 @@ async def test_a_record_that_failed_in_two_groups_goes_back_once(place: Place) -
 
 @pytest.mark.real
 async def test_what_was_not_kept_whole_is_counted_and_not_sent(place: Place) -> None:
-    large = b"x" * (limits.DEAD_LETTER_VALUE_BYTES_MAX + 1)
-    await place.bury(Failed(1, value=None), Failed(2, value=large), Failed(3))
+    large = b"x" * limits.DEAD_LETTER_BYTES_MAX
+    wide = (("x", b"h" * 60_000),)
+    await place.bury(
+        Failed(1, value=None),
+        Failed(2, value=large),
+        Failed(3),
+        Failed(4, value=large[:199_000], key=b"k" * 60_000),
+        Failed(5, value=large[:199_000], headers=wide),
+    )
     _, tally = await place.titan("redrive")
-    assert (tally["redriven"], tally["not_whole"]) == (1, 2)
+    assert (tally["redriven"], tally["not_whole"]) == (1, 4)
     assert [value for _, value, _ in await place.redriven()] == [b"{not json\x00"]
 
 
