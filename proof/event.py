@@ -15,6 +15,10 @@ from runtime.limits import CHAIN_AGE_DAYS_MAX, CHAIN_AHEAD_DAYS_MAX
 
 _DAY_US: Final = 86_400_000_000
 
+# A time as text begins with its year.
+_OLDEST: Final = b"2000"
+_NEWEST: Final = b"2200"
+
 
 class Read(NamedTuple):
     """An event, as far as a proof uses it. Times are microseconds since 1970."""
@@ -69,6 +73,8 @@ class TopicReader:
                 self._sources.add(source)
             if (traceparent := attributes.get("traceparent")) is not None:
                 traceparent.decode()
+            if not _OLDEST <= attributes["ce_time"] < _NEWEST:
+                return None
             cause = attributes.get("causation_id")
             event_id = _raw_id(attributes["ce_id"])
             idempotency = attributes["idempotency_id"]

@@ -21,6 +21,9 @@ E = TypeVar("E", bound=Event)
 CONTENT_TYPE: Final = b"application/json"
 _ID_LENGTH: Final = 36
 
+_YEAR_MIN: Final = 2000
+_YEAR_MAX: Final = 2199
+
 # A third of what the class's own constructor costs, and there are some ten ids a payment and stage.
 _parse_id: Final = SchemaValidator(core_schema.uuid_schema()).validate_python
 
@@ -191,4 +194,7 @@ def _time(raw: bytes | None) -> datetime:
         raise Invalid("invalid_header", "ce_time is not an RFC 3339 time") from None
     if time.tzinfo is None:
         raise Invalid("invalid_header", "ce_time has no time zone")
+    if not _YEAR_MIN <= time.year <= _YEAR_MAX:
+        # Near the ends of the calendar, it could not even be put into another time zone.
+        raise Invalid("implausible_time", f"ce_time is not of {_YEAR_MIN} to {_YEAR_MAX}")
     return time

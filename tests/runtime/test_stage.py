@@ -55,6 +55,10 @@ BROKEN: dict[str, Message] = {
     "non_utf8_source": with_header(GOOD, "ce_source", b"\xff"),
     "bad_time": with_header(GOOD, "ce_time", b"yesterday"),
     "naive_time": with_header(GOOD, "ce_time", b"2026-11-23T10:00:00"),
+    "first_moment_of_the_calendar": with_header(GOOD, "ce_time", b"0001-01-01T00:00:00+14:00"),
+    "last_moment_of_the_calendar": with_header(GOOD, "ce_time", b"9999-12-31T23:59:59+00:00"),
+    "time_before_us": with_header(GOOD, "ce_time", b"1999-12-31T23:59:59.999999Z"),
+    "time_after_us": with_header(GOOD, "ce_time", b"2200-01-01T00:00:00Z"),
     "wrong_key": GOOD._replace(key=b"somebody else"),
     "no_key": GOOD._replace(key=None),  # type: ignore[arg-type]
     "ancient": message_of(screened(accepted_at=NOW - timedelta(days=400))),
