@@ -50,7 +50,7 @@ class StandingBook:
 
     def write(self, events: Sequence[Event]) -> None:
         """Note what was said, in its order for each principal."""
-        now = self._clock.now()
+        forgotten = self._clock.now() - MARGIN
         for event in events:
             if not isinstance(event, StandingChanged):
                 continue
@@ -58,24 +58,23 @@ class StandingBook:
             if event.standing is Standing.ACTIVE:
                 continue
             if event.expires_at is not None:
-                ends_at = event.expires_at + MARGIN
-                if ends_at <= now:
+                if event.expires_at <= forgotten:
                     continue
-                heapq.heappush(self._endings, (ends_at, event.principal))
+                heapq.heappush(self._endings, (event.expires_at, event.principal))
             self._said[event.principal] = event
-        self._drop_ended(now)
+        self._drop_ended(forgotten)
 
     def of(self, principal: str) -> Standing:
         """The principal's standing."""
         said = self._said.get(principal)
         return Standing.ACTIVE if said is None else said.standing
 
-    def _drop_ended(self, now: datetime) -> None:
-        while self._endings and self._endings[0][0] <= now:
+    def _drop_ended(self, before: datetime) -> None:
+        while self._endings and self._endings[0][0] <= before:
             _, principal = heapq.heappop(self._endings)
             said = self._said.get(principal)
             # A later word may hold for longer, or for ever.
-            if said is not None and said.expires_at is not None and said.expires_at + MARGIN <= now:
+            if said is not None and said.expires_at is not None and said.expires_at <= before:
                 del self._said[principal]
 
 

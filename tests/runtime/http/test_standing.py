@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
 import pytest
@@ -83,6 +83,27 @@ def test_memory_does_not_grow_with_sessions_that_are_over() -> None:
         )
 
     assert len(book) <= 10 * 13
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(-timedelta(hours=14))])
+def test_a_word_that_holds_till_the_end_of_the_calendar_is_kept_like_any_other(
+    zone: timezone,
+) -> None:
+    """The topic is compacted: a word that broke the book would break it again and again."""
+    book = StandingBook(clock=At(NOW))
+    book.write(
+        [
+            said("session:a", Standing.REVOKED, expires_at=datetime.max.replace(tzinfo=zone)),
+            said("session:b", Standing.REVOKED, expires_at=datetime.min.replace(tzinfo=zone)),
+        ]
+    )
+    book.write([said("session:c", Standing.REVOKED)])
+
+    assert [book.of(f"session:{name}") for name in "abc"] == [
+        Standing.REVOKED,
+        Standing.ACTIVE,
+        Standing.REVOKED,
+    ]
 
 
 class At(SystemClock):
