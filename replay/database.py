@@ -8,7 +8,7 @@ import asyncpg
 
 from domain.errors import Defect, Unavailable
 from runtime import limits
-from runtime.database import Connection
+from runtime.database import Connection, refused
 
 ROLE: Final = "titan_replay"
 """Reads the living tables, writes in the schemas titan_replay and titan_replaced."""
@@ -82,8 +82,7 @@ def told() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         if error.sqlstate[:2] in _PASSING:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}") from error
-        # Not the message: it can quote a row's values.
-        raise Defect(f"PostgreSQL refused with {error.sqlstate}: {type(error).__name__}") from error
+        raise refused(error) from None
 
 
 async def be_alone(connection: Connection) -> None:

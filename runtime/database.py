@@ -92,16 +92,25 @@ class Database:
             async with self._pool.acquire(timeout=limits.DATABASE_ACQUIRE_S_MAX) as connection:
                 yield connection
         except _DOWN as error:
-            raise Unavailable(f"PostgreSQL: {type(error).__name__}") from error
+            # What is refused for a row's sake comes with the row's values, in the driver's words.
+            cause = None if isinstance(error, asyncpg.PostgresError) else error
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}") from cause
         except asyncpg.PostgresError as error:
-            # Not the message: it can quote a row's values.
-            raise Defect(
-                f"PostgreSQL refused with {error.sqlstate}: {type(error).__name__}"
-            ) from error
+            raise refused(error) from None
 
     async def close(self) -> None:
         """Give connections up; those still busy are cut."""
         self._pool.terminate()
+
+
+def refused(error: asyncpg.PostgresError) -> Defect:
+    """What PostgreSQL will refuse again; raise it `from None`.
+
+    The driver's own words, which a log prints of a cause, quote the values of rows.
+    """
+    names = (type(error).__name__, error.table_name, error.column_name, error.constraint_name)
+    said = ", ".join(name for name in names if name is not None)
+    return Defect(f"PostgreSQL refused with {error.sqlstate}: {said}")
 
 
 async def _leave_as_it_is(_connection: Connection) -> None:

@@ -146,8 +146,8 @@ class PostgresInbox:
                 await connection.copy_records_to_table("inbox", records=records, columns=_COLUMNS)
             else:
                 await connection.execute(_INSERT, *zip(*records, strict=True))
-        except asyncpg.UniqueViolationError as error:
-            raise DecidedBefore("an event of the batch was decided before") from error
+        except asyncpg.UniqueViolationError:
+            raise DecidedBefore("an event of the batch was decided before") from None
 
 
 _COLUMNS: Final = (
