@@ -203,7 +203,8 @@ async def test_an_endpoint_that_is_deleted_while_it_is_planned_for_costs_another
 
 async def waits_for(owner: Connection) -> bool:
     found: bool = await owner.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_stat_activity"
-        " WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+        # pg_stat_activity would be the same until the transaction ends.
+        "SELECT EXISTS (SELECT FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
     )
     return found
