@@ -70,7 +70,7 @@ async def test_one_that_is_asked_for_while_its_event_is_forgotten_is_kept(
         delivery = await told_again_late(webhooks, place, sink.url())
         async with place.database.connection() as connection, connection.transaction():
             found = await upkeep.lock_forgotten(connection, place.clock.now() - timedelta(days=90))
-            assert str(found[0]) == delivery["event_id"]
+            assert delivery["event_id"] in map(str, found)
         answer = await webhooks.ask("POST", f"/webhooks/deliveries/{delivery['id']}/retry")
         assert answer.status == 202
         async with place.database.connection() as connection, connection.transaction():
