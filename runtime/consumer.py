@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 _COMMIT_S_MAX: Final = 10.0
 _STALE_COMMIT_S: Final = 30.0
+_STUCK_S: Final = 30.0
+"""A group's coordinator that says nothing for so long is one that the library has lost: after a
+broker's restart it may look for it for ever. A new process finds it."""
 
 
 class BatchShell:
@@ -44,6 +47,7 @@ class BatchShell:
         self._handled: dict[TopicPartition, int] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
         self._noted_in_generation = gate.generation
+        self._silent_since_s: float | None = None
         self._committing = asyncio.Lock()
         self._consumer: Any = None
         self._lag_records = 0
@@ -91,9 +95,12 @@ class BatchShell:
                 async with self._committing:
                     # What is noted first: else two bad records could lead back to each other.
                     await self._commit()
-                    await to_committed(consumer)
-            except KafkaError as error:
+                    async with asyncio.timeout(_COMMIT_S_MAX):
+                        await to_committed(consumer)
+                self._silent_since_s = None
+            except (KafkaError, TimeoutError) as error:
                 log.warning("rewind_failed", stage=self._stage, error=type(error).__name__)
+                self._end_if_stuck(error)
                 await self._clock.sleep(self._clock.jitter(limits.BACKOFF_S_MAX))
             else:
                 return
@@ -211,15 +218,28 @@ class BatchShell:
                     await self._consumer.commit(unsaid)
                     crash_point(self._stage, Point.OFFSETS_ACKED)
             unsaid = {}
+            self._silent_since_s = None
             self._committed_at_s = self._clock.monotonic_s()
         except (KafkaError, TimeoutError) as error:
             # The work is done and stored; whoever reads these records again finds it in the inbox.
             log.warning("commit_failed", stage=self._stage, error=type(error).__name__)
+            self._end_if_stuck(error)
         finally:
             # Said again next time, also after a cancellation: no other record may ever come, and
             # the group would look behind for good.
             if generation == self._gate.generation:
                 self._uncommitted = unsaid | self._uncommitted
+
+    def _end_if_stuck(self, error: Exception) -> None:
+        """End this process if the coordinator has not answered at all for _STUCK_S."""
+        now_s = self._clock.monotonic_s()
+        if not isinstance(error, TimeoutError):
+            self._silent_since_s = None
+        elif self._silent_since_s is None:
+            self._silent_since_s = now_s
+        elif now_s - self._silent_since_s >= _STUCK_S:
+            log.critical("coordinator_lost", stage=self._stage)
+            self._on_defect()
 
     def _seek_back(self, records: Sequence[Record], consumer: Any) -> None:  # noqa: ANN401
         starts: dict[TopicPartition, int] = {}
