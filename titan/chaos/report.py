@@ -9,8 +9,9 @@ from titan.chaos.schedule import Fault, Kind
 from titan.chaos.sightings import ESSENTIAL, Sight
 
 _MINUTE_S: Final = 60.0
-_SIGHTS_FAULTS_MIN: Final = 100
-"""With fewer faults it is left to chance whether each of the essential sights is met."""
+_DOUBT_FAULTS_MIN: Final = 100
+"""With fewer faults it is chance whether a publish gets through of which its client hears nothing:
+one of 211 payments in doubt in a run of 40."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class Report:
             never = [kind for kind in Kind if kind not in struck and kind.name not in self.not_run]
             if never:
                 self.failures.append(f"never came about: {', '.join(never)}")
-        if self.faults_wanted >= _SIGHTS_FAULTS_MIN:
             for sight in ESSENTIAL:
-                if not self.sights[sight]:
+                is_demanded = sight is not Sight.UNKNOWN or self.faults_wanted >= _DOUBT_FAULTS_MIN
+                if is_demanded and not self.sights[sight]:
                     self.failures.append(f"never seen: {sight}")
         if self.payments < self.payments_wanted:
             self.failures.append(f"only {self.payments} of {self.payments_wanted} payments ended")
