@@ -22,7 +22,7 @@ from bench.workers import Workers
 from runtime import limits
 from runtime.publisher import KafkaPublisher
 from runtime.topic_admin import apply_topics
-from runtime.topics import topic_map
+from runtime.topics import TopicMap, group_of, topic_map
 from schemas.wire import Message
 from titan.packing import pack, stages_of
 
@@ -161,12 +161,22 @@ async def _acknowledged_ms(
     return acknowledged_ms
 
 
+def floor_topics() -> TopicMap:
+    """The topics that its stages read or publish to."""
+    groups = {group_of(stage) for stage in STAGES}
+    topics = [
+        topic
+        for topic in topic_map().topics
+        if groups.intersection(each.group for each in topic.consumers)
+    ]
+    return topic_map().model_copy(update={"topics": topics})
+
+
 async def _prepare(rig: Rig) -> None:
     """Its topics and its table; there already the second time."""
-    route = [topic for topic in topic_map().topics if topic.name.startswith("payment.")]
     await apply_topics(
         rig.place.bootstrap,
-        topic_map().model_copy(update={"topics": route}),
+        floor_topics(),
         prefix=PREFIX,
         profile=rig.place.settings.profile,
     )

@@ -21,10 +21,13 @@ from runtime.collector import spare_collector
 from runtime.dead_letter import DeadLetter, Record
 from runtime.settings import Settings
 from runtime.stage import Stage, StageRunner
+from runtime.topics import TELLING
 from runtime.unit import PostgresUnit, Unit
 from schemas.event import Delivered, Event
 from schemas.payment import PaymentPosted, PaymentResolved, PaymentScreened
 from schemas.wire import Message
+from titan.packing import may_be_late
+from titan.priority import give_way
 
 NEXT: Final[Mapping[str, tuple[str, int]]] = {
     "handle_resolution": (PaymentResolved.TOPIC, 320),
@@ -33,7 +36,7 @@ NEXT: Final[Mapping[str, tuple[str, int]]] = {
 }
 """Where each deciding stage publishes, and how many bytes its event has there: measured."""
 
-GATHERS: Final = frozenset({"payment_projection", "event_feed", "notifications"})
+GATHERS: Final = TELLING | {"payment_projection"}
 """Stages that nothing waits for gather their records, as the real one does."""
 
 TABLE: Final = """
@@ -110,4 +113,6 @@ async def run(stages: Sequence[str], *, commits: bool) -> None:
 
 if __name__ == "__main__":
     wanted = [argument for argument in sys.argv[1:] if argument != _COMMIT]
+    if may_be_late(wanted):
+        give_way()
     uvloop.run(run(wanted, commits=_COMMIT in sys.argv))

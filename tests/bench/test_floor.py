@@ -9,11 +9,13 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from bench.floor import floor_topics
 from bench.floor_worker import NEXT, TABLE, floor_app, handed_on
+from bench.flow import STAGES
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
-from runtime.topics import topic_map
+from runtime.topics import group_of, topic_map
 from schemas.payment import PaymentPosted, PaymentScreened
 from tests.support.events import payment_id, screened
 from tests.support.memory_stage import RawRecord, message_of
@@ -50,6 +52,14 @@ async def test_records_go_from_topic_to_topic(
     assert sorted(record.key for record in records) == sorted(each.key for each in messages)
     assert {len(record.value) for record in records} == {NEXT["ledger_posting"][1]}
     assert await committed(database_dsn) - before == (COUNT if commits else 0)
+
+
+def test_there_is_every_topic_that_its_stages_read_or_publish_to() -> None:
+    there = {topic.name for topic in floor_topics().topics}
+
+    for stage in STAGES:
+        assert there.issuperset(topic.name for topic in topic_map().of_group(group_of(stage)))
+    assert there.issuperset(topic for topic, _ in NEXT.values())
 
 
 def test_what_is_handed_on_is_cut_or_repeated_to_its_size() -> None:
