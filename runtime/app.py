@@ -130,7 +130,7 @@ def stage_app(
         assert health.shell is not None
         await health.shell.on_batch(records, subscriber.consumer)
 
-    vigil = Vigil(name, on_end=_stop_at_once)
+    vigil = Vigil("ended_unasked", stage=name, on_end=_stop_at_once)
 
     async def open_resources() -> None:
         runner = refit(await resources.open(build))

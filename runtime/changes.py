@@ -6,7 +6,7 @@ that are waited for are looked at several times a second in any case.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from runtime import limits
 from runtime.clock import Clock
 from runtime.database import Connection
 from runtime.slow import said_if_slow
+from runtime.vigil import Vigil
 
 log = structlog.get_logger()
 
@@ -148,8 +149,8 @@ class Changes:
         self._name = name
         self._clock = clock
         self._feeds: dict[str, list[Feed[Any, Any]]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._is_over = False
+        # Whoever waits for what an ended task told would wait in vain, and hear nothing.
+        self._vigil = Vigil("changes_ended_unasked")
 
     def feed(
         self, channel: str, load: Load[K, V], *, poll_s: float = limits.CHANGES_POLL_S
@@ -164,28 +165,14 @@ class Changes:
 
     def start(self) -> None:
         """Begin; a server that is down is met by polling and by trying again."""
-        self._begin(self._listen_always(), "listening")
+        self._vigil.keep(self._listen_always(), name="listening")
         for channel, feeds in self._feeds.items():
             for feed in feeds:
-                self._begin(feed.run(), channel)
+                self._vigil.keep(feed.run(), name=channel)
 
     async def stop(self) -> None:
         """End; those who still wait get no value until their time runs out."""
-        self._is_over = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _begin(self, loop: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(loop, name=name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Say it: whoever waits for what the task told would wait in vain, and hear nothing."""
-        if not self._is_over:
-            error = None if task.cancelled() else task.exception()
-            log.critical("changes_ended_unasked", task=task.get_name(), exc_info=error)
+        await self._vigil.ended()
 
     async def _listen_always(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from domain.errors import Unavailable
 from runtime import limits
 from runtime.clock import Clock
 from runtime.follow import Follower
+from runtime.vigil import Vigil
 from schemas.event import Event
 
 log = structlog.get_logger()
@@ -47,8 +48,9 @@ class Tail:
         self._handling = False
         self._moved = asyncio.Event()
         self._proven = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._is_over = False
+        # One that has ended is fresh no more, and nobody begins it again.
+        self._vigil = Vigil("tail_ended_unasked")
+        self._has_started = False
 
     @property
     def is_fresh(self) -> bool:
@@ -58,7 +60,7 @@ class Tail:
     @property
     def has_started(self) -> bool:
         """Whether `start` was called."""
-        return self._task is not None
+        return self._has_started
 
     async def fresh_within(self, wait_s: float) -> bool:
         """Whether it is fresh, or becomes so within the wait."""
@@ -73,22 +75,13 @@ class Tail:
 
     def start(self) -> None:
         """Begin; a broker that is down is tried again until it answers."""
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._ended)
+        self._has_started = True
+        self._vigil.keep(self._run(), name="following")
 
     async def stop(self) -> None:
         """End. What goes on without the tail must not believe it."""
         self._fresh_until_s = 0.0
-        self._is_over = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Say it: nothing is fresh from now on, and nobody begins the tail again."""
-        if not self._is_over:
-            error = None if task.cancelled() else task.exception()
-            log.critical("tail_ended_unasked", exc_info=error)
+        await self._vigil.ended()
 
     async def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Watches over work that goes on beside the batches, and over who reads: neither may end unasked.
+"""Watches over work that goes on in the background, and over who reads: neither may end unasked.
 
 A task that ends in silence leaves a process that looks alive and does nothing, or never commits.
 """
@@ -17,11 +17,17 @@ _LOOK_S: Final = 1.0
 
 
 class Vigil:
-    """Keeps tasks, and calls `on_end` when one of them ends before it was asked to."""
+    """Keeps tasks; one that ends before it was asked to is said in the log, and `on_end` called.
 
-    def __init__(self, stage: str, *, on_end: Callable[[], None]) -> None:
-        self._stage = stage
+    The line is named `event` and has what is `named`.
+    """
+
+    def __init__(
+        self, event: str, *, on_end: Callable[[], None] = lambda: None, **named: str
+    ) -> None:
+        self._event = event
         self._on_end = on_end
+        self._named = named
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_over = False
 
@@ -37,11 +43,17 @@ class Vigil:
         for task in self._tasks:
             task.cancel()
 
+    async def ended(self) -> None:
+        """Let everything end, and return when it has."""
+        self.end()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         if self._is_over:
             return
         error = None if task.cancelled() else task.exception()
-        log.critical("ended_unasked", stage=self._stage, task=task.get_name(), exc_info=error)
+        log.critical(self._event, task=task.get_name(), exc_info=error, **self._named)
         self._on_end()
 
 

@@ -29,7 +29,7 @@ class QuickClock(SystemClock):
 @pytest.mark.parametrize("work", [broken, short])
 async def test_work_that_ends_by_itself_ends_the_process(work: object) -> None:
     ends: list[bool] = []
-    vigil = Vigil("posting", on_end=lambda: ends.append(True))
+    vigil = Vigil("ended_unasked", on_end=lambda: ends.append(True))
     assert callable(work)
     vigil.keep(forever(), name="long")
     vigil.keep(work(), name="short")
@@ -40,7 +40,7 @@ async def test_work_that_ends_by_itself_ends_the_process(work: object) -> None:
 
 async def test_work_that_somebody_cancels_ends_the_process() -> None:
     ends: list[bool] = []
-    vigil = Vigil("posting", on_end=lambda: ends.append(True))
+    vigil = Vigil("ended_unasked", on_end=lambda: ends.append(True))
     vigil.keep(forever(), name="long")
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
@@ -49,7 +49,7 @@ async def test_work_that_somebody_cancels_ends_the_process() -> None:
 
 async def test_an_end_that_was_asked_for_is_none() -> None:
     ends: list[bool] = []
-    vigil = Vigil("posting", on_end=lambda: ends.append(True))
+    vigil = Vigil("ended_unasked", on_end=lambda: ends.append(True))
     vigil.keep(forever(), name="long")
     [task] = asyncio.all_tasks() - {asyncio.current_task()}
     vigil.end()
