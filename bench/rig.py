@@ -19,7 +19,7 @@ from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.vault import load_vault
 from schemas.event import Event
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 POSTED: Final = "SELECT count(*) FROM payments WHERE state = 'posted'"
 """Counts the payments whose row in the projection says that they are posted."""
@@ -50,15 +50,13 @@ class Rig:
     def messages(self, events: Sequence[Event]) -> list[Message]:
         """First events as records, as an edge would make them."""
         return [
-            encode(
+            first_message(
                 event,
-                first_envelope(
-                    event_id=uuid5(event.subject, "first"),
-                    idempotency_id=event.subject,
-                    source="titan/bench",
-                    now=self.clock.now(),
-                    traceparent=None,
-                ),
+                event_id=uuid5(event.subject, "first"),
+                idempotency_id=event.subject,
+                source="titan/bench",
+                now=self.clock.now(),
+                traceparent=None,
             )
             for event in events
         ]

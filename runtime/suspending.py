@@ -17,7 +17,7 @@ from runtime.http.access_token import ACCESS_TOKEN_S_MAX
 from runtime.outbox import put
 from schemas.session import RevocationReason, SessionRevoked
 from schemas.standing import Standing, StandingChanged, session_principal
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/runtime/suspending"
 
@@ -130,11 +130,6 @@ def _standing(
 def _message(act: Act, event: SessionRevoked | StandingChanged, about: str) -> Message:
     # One act may end several sessions: what an event is about is part of its id.
     event_id = uuid5(act.act_id, f"{event.TOPIC} {about}")
-    envelope = first_envelope(
-        event_id=event_id,
-        idempotency_id=event_id,
-        source=SOURCE,
-        now=act.at,
-        traceparent=act.traceparent,
+    return first_message(
+        event, event_id=event_id, source=SOURCE, now=act.at, traceparent=act.traceparent
     )
-    return encode(event, envelope)

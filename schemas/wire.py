@@ -53,6 +53,26 @@ def first_envelope(
     )
 
 
+def first_message(
+    event: Event,
+    *,
+    event_id: UUID,
+    source: str,
+    now: datetime,
+    traceparent: str | None,
+    idempotency_id: UUID | None = None,
+) -> Message:
+    """The record of an event that begins a chain; its own id is its idempotency id unless given."""
+    envelope = first_envelope(
+        event_id=event_id,
+        idempotency_id=event_id if idempotency_id is None else idempotency_id,
+        source=source,
+        now=now,
+        traceparent=traceparent,
+    )
+    return encode(event, envelope)
+
+
 def caused_envelope(cause: Envelope, *, step: str, source: str, now: datetime) -> Envelope:
     """The envelope of what a step decided about an event; the same cause gives the same id."""
     event_id = _derived_id(cause.idempotency_id, step.encode())

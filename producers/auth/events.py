@@ -14,7 +14,7 @@ from schemas.session import (
     SessionRevoked,
 )
 from schemas.standing import Standing, StandingChanged, session_principal
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/producers/auth"
 OPERATOR: Final = "operator"
@@ -43,14 +43,9 @@ def message(act: Act, event: RequestEvent) -> Message:
     # One act may end several sessions: what an event is about is part of its id.
     about = event.model_dump_json(include={"session_id", "principal", "credential_id"})
     event_id = uuid5(act.act_id, f"{event.TOPIC} {about}")
-    envelope = first_envelope(
-        event_id=event_id,
-        idempotency_id=event_id,
-        source=SOURCE,
-        now=act.at,
-        traceparent=act.traceparent,
+    return first_message(
+        event, event_id=event_id, source=SOURCE, now=act.at, traceparent=act.traceparent
     )
-    return encode(event, envelope)
 
 
 def standing_message(act: Act, principal: str, standing: Standing) -> Message:

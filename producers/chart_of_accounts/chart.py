@@ -14,7 +14,7 @@ from domain.errors import Invalid
 from domain.money import is_currency
 from schemas.account import AccountKind, AccountOpeningRequested, Tier
 from schemas.event import ClientId, Handle
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 CHART_FILE: Final = Path(__file__).resolve().parent.parent.parent / "chart_of_accounts.yaml"
 SOURCE: Final = "titan/producers/chart_of_accounts"
@@ -91,11 +91,4 @@ def _message_of(chart: Chart, account: ChartAccount, now: datetime) -> Message:
         tier=account.tier,
         currency=account.currency,
     )
-    envelope = first_envelope(
-        event_id=request_id,
-        idempotency_id=request_id,
-        source=SOURCE,
-        now=now,
-        traceparent=None,
-    )
-    return encode(event, envelope)
+    return first_message(event, event_id=request_id, source=SOURCE, now=now, traceparent=None)

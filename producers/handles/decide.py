@@ -17,7 +17,7 @@ from schemas.handle import (
     HandleRefusalCode,
     HandleReleaseRequested,
 )
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/producers/handles"
 DISPLAY_NAME_PURPOSE: Final = "handle.display_name"
@@ -95,14 +95,14 @@ def release_of(handle: str, origin: Origin) -> Candidate:
 def message_of(candidate: Candidate, *, now: datetime, display_name_sealed: str | None) -> Message:
     """The record that asks for it: the same body under the same key gives the same event id."""
     origin = candidate.origin
-    envelope = first_envelope(
+    return first_message(
+        _event_of(candidate, now, display_name_sealed),
         event_id=uuid5(candidate.request_id, origin.fingerprint),
         idempotency_id=candidate.request_id,
         source=SOURCE,
         now=now,
         traceparent=origin.traceparent,
     )
-    return encode(_event_of(candidate, now, display_name_sealed), envelope)
 
 
 def _event_of(

@@ -22,7 +22,7 @@ from runtime.http.problem import ProblemError
 from runtime.http.scope import traceparent_of
 from runtime.outbox import put
 from schemas.payer import PayerChanged
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 
 router = APIRouter(tags=["payers"])
 
@@ -133,14 +133,14 @@ async def _tell(
         program_id=program,
         is_allowed=is_allowed,
     )
-    envelope = first_envelope(
+    message = first_message(
+        event,
         event_id=request_id,
-        idempotency_id=request_id,
         source=SOURCE,
         now=now,
         traceparent=traceparent_of(request.scope),
     )
-    await put(connection, [encode(event, envelope)])
+    await put(connection, [message])
 
 
 def _program(program_id: str) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from producers.inbound.proof import Received
 from producers.inbound.providers import Provider
 from schemas.inbound import InboundReceived
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/producers/inbound"
 
@@ -50,14 +50,9 @@ def text_of(body: bytes) -> str:
 
 def message_of(event: InboundReceived, *, now: datetime, traceparent: str | None) -> Message:
     """The record: of one id always the same event."""
-    envelope = first_envelope(
-        event_id=event.request_id,
-        idempotency_id=event.request_id,
-        source=SOURCE,
-        now=now,
-        traceparent=traceparent,
+    return first_message(
+        event, event_id=event.request_id, source=SOURCE, now=now, traceparent=traceparent
     )
-    return encode(event, envelope)
 
 
 def _part(part: str, message: Received) -> str | None:

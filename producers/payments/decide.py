@@ -18,7 +18,7 @@ from runtime.http.caller import Caller, Kind
 from runtime.http.problem import Fault, ProblemError
 from runtime.vault import Vault
 from schemas.payment import PaymentRequested
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/producers/payments"
 DESCRIPTION_PURPOSE: Final = "payment.description"
@@ -175,14 +175,14 @@ def message_of(
         is_key_unproven=is_key_unproven,
         payer_client_id=payer_client_id,
     )
-    envelope = first_envelope(
+    return first_message(
+        event,
         event_id=uuid5(candidate.payment_id, candidate.fingerprint),
         idempotency_id=candidate.payment_id,
         source=SOURCE,
         now=now,
         traceparent=candidate.traceparent,
     )
-    return encode(event, envelope)
 
 
 def _handle(typed: str, vault: Vault, pointer: str, faults: list[Fault]) -> str:

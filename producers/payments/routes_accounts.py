@@ -40,7 +40,7 @@ from runtime.http.prefer import APPLIED_HEADER, wait_of
 from runtime.http.problem import Fault, ProblemError
 from runtime.http.scope import traceparent_of
 from schemas.account import AccountKind, AccountOpeningRequested, Tier
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 
 router = APIRouter(tags=["accounts"])
 
@@ -199,16 +199,14 @@ async def _publish(
         tier=Tier.UNVERIFIED,
         currency=currency,
     )
-    envelope = first_envelope(
+    message = first_message(
+        event,
         event_id=request_id,
-        idempotency_id=request_id,
         source=SOURCE,
         now=now,
         traceparent=traceparent_of(request.scope),
     )
-    await edge.resources.publisher.publish(
-        [encode(event, envelope)], deadline_s=limits.EDGE_PUBLISH_S_MAX
-    )
+    await edge.resources.publisher.publish([message], deadline_s=limits.EDGE_PUBLISH_S_MAX)
 
 
 def _links_of(account_id: UUID) -> AccountLinks:

@@ -19,7 +19,7 @@ from schemas.account import Tier
 from schemas.event import Event
 from schemas.handle import HandleReleaseRequested
 from schemas.person import ContactKind, PersonField
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/producers/users"
 
@@ -69,14 +69,11 @@ def messages_of(act: Act, *events: Event) -> list[Message]:
     messages: list[Message] = []
     for place, event in enumerate(events):
         event_id = uuid5(act.act_id, f"{place} {event.TOPIC}")
-        envelope = first_envelope(
-            event_id=event_id,
-            idempotency_id=event_id,
-            source=SOURCE,
-            now=act.at,
-            traceparent=act.traceparent,
+        messages.append(
+            first_message(
+                event, event_id=event_id, source=SOURCE, now=act.at, traceparent=act.traceparent
+            )
         )
-        messages.append(encode(event, envelope))
     return messages
 
 
@@ -92,14 +89,9 @@ def release_of(act: Act, handle: str, request_id: UUID) -> Message:
         fingerprint=fingerprint_of(None),
         client_id=act.client_id,
     )
-    envelope = first_envelope(
-        event_id=request_id,
-        idempotency_id=request_id,
-        source=SOURCE,
-        now=act.at,
-        traceparent=act.traceparent,
+    return first_message(
+        event, event_id=request_id, source=SOURCE, now=act.at, traceparent=act.traceparent
     )
-    return encode(event, envelope)
 
 
 def changes_of(body: ProfileBody, *, today: date) -> Changes:

@@ -50,7 +50,7 @@ from runtime.outbox import put
 from runtime.vault import Vault
 from schemas.handle import HandleClaimRequested
 from schemas.person import ContactKind
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 
 router = APIRouter(tags=["handles"])
 
@@ -177,14 +177,15 @@ async def _ask(edge: UsersEdge, claim: Claim) -> str:
             account_id=claim.body.account_id,
             display_name_sealed=sealed,
         )
-        envelope = first_envelope(
+        message = first_message(
+            event,
             event_id=uuid5(claim.request_id, claim.fingerprint),
             idempotency_id=claim.request_id,
             source=SOURCE,
             now=now,
             traceparent=claim.traceparent,
         )
-        await put(connection, [encode(event, envelope)])
+        await put(connection, [message])
     return handle
 
 

@@ -17,7 +17,7 @@ from runtime.clock import Clock
 from runtime.database import Connection
 from runtime.outbox import put
 from schemas.webhook import WebhookEndpointDisabled
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 
 SOURCE: Final = "titan/producers/webhook_delivery"
 
@@ -175,10 +175,7 @@ def _disabled_message(row: asyncpg.Record, health: Health, now: datetime) -> Mes
         reason=health.disabled,
         failing_since=_time(health.breaker.failing_since_s),
     )
-    envelope = first_envelope(
-        event_id=request_id, idempotency_id=request_id, source=SOURCE, now=now, traceparent=None
-    )
-    return encode(event, envelope)
+    return first_message(event, event_id=request_id, source=SOURCE, now=now, traceparent=None)
 
 
 def _time(at_s: int | None) -> datetime | None:

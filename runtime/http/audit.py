@@ -15,7 +15,7 @@ from runtime.http.resources import EdgeResources
 from runtime.http.scope import ACTS, request_id_of, traceparent_of
 from runtime.outbox import put
 from schemas.audit import StaffActed
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 
 SOURCE: Final = "titan/runtime/audit"
 REASON_PURPOSE: Final = "audit.reason"
@@ -57,12 +57,8 @@ async def record_act(
         reason_sealed=sealed,
         http_request_id=request_id,
     )
-    envelope = first_envelope(
-        event_id=act_id,
-        idempotency_id=act_id,
-        source=SOURCE,
-        now=now,
-        traceparent=traceparent_of(request.scope),
+    message = first_message(
+        event, event_id=act_id, source=SOURCE, now=now, traceparent=traceparent_of(request.scope)
     )
-    await put(connection, [encode(event, envelope)])
+    await put(connection, [message])
     request.scope[ACTS] = request.scope.get(ACTS, 0) + 1

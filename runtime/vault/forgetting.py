@@ -8,7 +8,7 @@ from runtime.database import Connection
 from runtime.outbox import put
 from runtime.vault.vault import Vault
 from schemas.forgetting import PersonForgotten
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 
 SOURCE: Final = "titan/vault"
 _NAMESPACE: Final = UUID("9d6f0b0c-6a55-5b0e-8f7d-3a1f6f1b5f6e")
@@ -28,12 +28,8 @@ async def forget_person(
     )
     event = PersonForgotten(person_id=person_id, forgotten_at=forgotten_at)
     event_id = uuid5(_NAMESPACE, str(person_id))
-    envelope = first_envelope(
-        event_id=event_id,
-        idempotency_id=event_id,
-        source=SOURCE,
-        now=clock.now(),
-        traceparent=None,
+    message = first_message(
+        event, event_id=event_id, source=SOURCE, now=clock.now(), traceparent=None
     )
-    await put(connection, [encode(event, envelope)])
+    await put(connection, [message])
     return is_fresh

@@ -28,7 +28,7 @@ from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.stage import Stage
 from schemas.standing import Standing, StandingChanged, session_principal
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 from tests.support.asgi import Answer, call, call_stream, running
 from tests.support.waiting import eventually
 
@@ -180,15 +180,11 @@ class House:
         event = StandingChanged(
             request_id=uuid4(), requested_at=CLOCK.now(), principal=principal, standing=standing
         )
-        envelope = first_envelope(
-            event_id=event.request_id,
-            idempotency_id=event.request_id,
-            source="tests",
-            now=CLOCK.now(),
-            traceparent=None,
-        )
         await publisher.start()
-        await publisher.publish([encode(event, envelope)], deadline_s=10.0)
+        message = first_message(
+            event, event_id=event.request_id, source="tests", now=CLOCK.now(), traceparent=None
+        )
+        await publisher.publish([message], deadline_s=10.0)
         await publisher.stop()
 
     def give_scope(self, scope: Scope | None) -> None:

@@ -18,7 +18,7 @@ from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.topics import TopicMap, topic_map
 from schemas.event import Event
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 
 ROOT: Final = UUID("0a0f0000-0000-5000-8000-0000000000aa")
 
@@ -62,14 +62,16 @@ class LogSide:
         messages = []
         for event in events:
             body = getattr(event, "fingerprint", "")
-            envelope = first_envelope(
-                event_id=uuid5(event.subject, f"{body}{event.TOPIC}"),
-                idempotency_id=event.subject,
-                source="titan/producers/tests",
-                now=self.clock.now(),
-                traceparent=None,
+            messages.append(
+                first_message(
+                    event,
+                    event_id=uuid5(event.subject, f"{body}{event.TOPIC}"),
+                    idempotency_id=event.subject,
+                    source="titan/producers/tests",
+                    now=self.clock.now(),
+                    traceparent=None,
+                )
             )
-            messages.append(encode(event, envelope))
         await self.publisher.publish(messages, deadline_s=_TIMEOUT_S)
 
     async def forge(

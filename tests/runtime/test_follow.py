@@ -15,7 +15,7 @@ from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.payment import PaymentPosted
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 from tests.support.waiting import eventually
 from titan.chaos.garbage import BROKEN_NAME, litter
 from titan.servers import Endpoints
@@ -39,14 +39,14 @@ def posted() -> PaymentPosted:
 
 
 def record_of(event: PaymentPosted) -> Message:
-    envelope = first_envelope(
+    return first_message(
+        event,
         event_id=uuid4(),
         idempotency_id=event.payment_id,
         source="tests",
         now=datetime.now(UTC),
         traceparent=None,
     )
-    return encode(event, envelope)
 
 
 class Place:

@@ -23,7 +23,7 @@ from runtime.topics import topic_map
 from runtime.unit import PostgresUnit, Unit
 from schemas.event import Delivered, Event
 from schemas.payment import PaymentPosted
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 from tests.support.events import ALICE, BOB, screened
 from tests.support.waiting import eventually
 from titan.servers import Endpoints
@@ -42,14 +42,9 @@ def fresh_message(number: int) -> Message:
         accepted_at=SystemClock().now(),
         payer_account_id=uuid5(ALICE, str(number % 7)),
     )
-    envelope = first_envelope(
-        event_id=payment,
-        idempotency_id=payment,
-        source="tests",
-        now=SystemClock().now(),
-        traceparent=None,
+    return first_message(
+        event, event_id=payment, source="tests", now=SystemClock().now(), traceparent=None
     )
-    return encode(event, envelope)
 
 
 def posted(item: Delivered[Any]) -> Event:

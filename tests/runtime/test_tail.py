@@ -23,7 +23,7 @@ from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.event import Event
 from schemas.handle import HandleReleased
-from schemas.wire import Message, encode, first_envelope
+from schemas.wire import Message, first_message
 from tests.support.waiting import eventually
 from titan.servers import Endpoints, Kafka
 
@@ -42,14 +42,9 @@ def released(version: int) -> HandleReleased:
 
 
 def record_of(event: HandleReleased) -> Message:
-    envelope = first_envelope(
-        event_id=event.request_id,
-        idempotency_id=event.request_id,
-        source="tests",
-        now=SystemClock().now(),
-        traceparent=None,
+    return first_message(
+        event, event_id=event.request_id, source="tests", now=SystemClock().now(), traceparent=None
     )
-    return encode(event, envelope)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from runtime.stage import Stage, StageRunner
 from runtime.topics import topic_map
 from runtime.unit import MemoryUnits
 from schemas.event import Event, Position
-from schemas.wire import Message, decode, encode, first_envelope
+from schemas.wire import Message, decode, first_message
 
 NOW = datetime(2026, 11, 23, 10, 3, 7, tzinfo=UTC)
 ROOT = UUID("00000000-0000-0000-0000-00000000c0de")
@@ -51,14 +51,15 @@ class RawRecord:
 def message_of(event: Event, *, idempotency_id: UUID | None = None, now: datetime = NOW) -> Message:
     """The event as the first of its chain: its id derives from its contents."""
     idempotency_id = idempotency_id or event.subject
-    envelope = first_envelope(
-        event_id=uuid5(idempotency_id, event.model_dump_json()),
+    event_id = uuid5(idempotency_id, event.model_dump_json())
+    return first_message(
+        event,
+        event_id=event_id,
         idempotency_id=idempotency_id,
         source="tests",
         now=now,
         traceparent=None,
     )
-    return encode(event, envelope)
 
 
 @dataclass

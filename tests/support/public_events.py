@@ -21,7 +21,7 @@ from schemas.event import Delivered, Event, Position
 from schemas.handle import HandleReleased
 from schemas.payment import PaymentConflicted, PaymentPosted, PaymentRefused
 from schemas.webhook import WebhookEndpointDisabled
-from schemas.wire import Message, decode, encode, first_envelope
+from schemas.wire import Message, decode, first_message
 from tests.support.events import ALICE, BOB, requested
 from tests.support.memory_stage import NOW
 
@@ -112,14 +112,9 @@ def id_of(event: Event) -> UUID:
 
 def message_of(event: Event) -> Message:
     """An event's record."""
-    envelope = first_envelope(
-        event_id=id_of(event),
-        idempotency_id=id_of(event),
-        source="tests",
-        now=event.started_at,
-        traceparent=None,
+    return first_message(
+        event, event_id=id_of(event), source="tests", now=event.started_at, traceparent=None
     )
-    return encode(event, envelope)
 
 
 def delivered(event: Event) -> Delivered[Any]:

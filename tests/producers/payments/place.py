@@ -21,7 +21,7 @@ from runtime.publisher import KafkaPublisher, MemoryPublisher
 from runtime.settings import Settings
 from schemas.event import Event
 from schemas.payment import PaymentRequested
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 from tests.producers.payments.router import Router
 from tests.support.asgi import running
 from tests.support.records import records_of
@@ -98,14 +98,11 @@ class Place:
             messages = []
             for event in events:
                 event_id = uuid5(event.subject, event.TOPIC)
-                envelope = first_envelope(
-                    event_id=event_id,
-                    idempotency_id=event_id,
-                    source="tests",
-                    now=at,
-                    traceparent=None,
+                messages.append(
+                    first_message(
+                        event, event_id=event_id, source="tests", now=at, traceparent=None
+                    )
                 )
-                messages.append(encode(event, envelope))
             await publisher.publish(messages, deadline_s=10)
 
     @asynccontextmanager

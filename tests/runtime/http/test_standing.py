@@ -18,7 +18,7 @@ from runtime.settings import Settings
 from runtime.topic_admin import apply_topics
 from runtime.topics import topic_map
 from schemas.standing import Standing, StandingChanged, session_principal
-from schemas.wire import encode, first_envelope
+from schemas.wire import first_message
 from tests.support.waiting import eventually
 from titan.servers import Endpoints
 
@@ -137,15 +137,8 @@ class Place:
         )
         await publisher.start()
         messages = [
-            encode(
-                event,
-                first_envelope(
-                    event_id=event.request_id,
-                    idempotency_id=event.request_id,
-                    source="tests",
-                    now=NOW,
-                    traceparent=None,
-                ),
+            first_message(
+                event, event_id=event.request_id, source="tests", now=NOW, traceparent=None
             )
             for event in events
         ]
