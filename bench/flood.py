@@ -17,11 +17,13 @@ from bench.flow import Flow
 from bench.http_client import Client, post_request
 from bench.place import GENERATOR
 from bench.rig import Rig
+from titan.edge import EDGE_PROCESSES
 
 CONNECTIONS: Final = 50
 
 _PASSWORD: Final = "correct horse battery"  # noqa: S105 - of nobody
-_PARTS: Final = ("auth", "postgres", GENERATOR)
+_AUTH: Final = next(name for name, rooms in EDGE_PROCESSES.items() if "auth" in rooms)
+_PARTS: Final = (_AUTH, "postgres", GENERATOR)
 _PEOPLE: Final = 18
 """They take turns: whoever signs in too often is told to wait."""
 _SOMEBODY: Final = "127.0.0.2"
