@@ -36,8 +36,11 @@ NEXT: Final[Mapping[str, tuple[str, int]]] = {
 }
 """Where each deciding stage publishes, and how many bytes its event has there: measured."""
 
-GATHERS: Final = TELLING | {"payment_projection"}
-"""Stages that nothing waits for gather their records, as the real one does."""
+GATHERS_MS: Final[Mapping[str, int]] = {
+    "payment_projection": limits.GATHER_MS,
+    **dict.fromkeys(TELLING, limits.TELL_GATHER_MS),
+}
+"""Stages that nothing waits for gather their records, as the real ones do."""
 
 TABLE: Final = """
 CREATE TABLE IF NOT EXISTS bench_floor (
@@ -96,7 +99,7 @@ def floor_app(name: str, settings: Settings, *, commits: bool) -> FastStream:
         return EmptyRunner(runner, commits=commits)
 
     stage = Stage(name, nothing)
-    return stage_app(name, lambda _: stage, settings, gathers=name in GATHERS, refit=emptied)
+    return stage_app(name, lambda _: stage, settings, gather_ms=GATHERS_MS.get(name), refit=emptied)
 
 
 async def run(stages: Sequence[str], *, commits: bool) -> None:

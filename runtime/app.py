@@ -89,14 +89,14 @@ def stage_app(
     build: Callable[[Resources], Stage],
     settings: Settings | None = None,
     *,
-    gathers: bool = False,
+    gather_ms: int | None = None,
     refit: Callable[[StageRunner], StageRunner] = lambda runner: runner,
 ) -> FastStream:
     """The FastStream application of a stage.
 
-    `gathers` is for a stage that no payment waits for: it takes records some at a time, and so
-    leaves the machine to those that are waited for. `refit` may change the runner, to measure what
-    surrounds it. Nothing is opened before the application starts; errors then are one plain line.
+    `gather_ms` is for a stage that no payment waits for: records that come within so long are taken
+    together, and the machine is left to those that are waited for. `refit` may change the runner,
+    to measure what surrounds it. Nothing is opened before the start; errors then are one line.
     """
     settings = settings or Settings()
     clock = SystemClock()
@@ -113,7 +113,7 @@ def stage_app(
         apply_types=False,
         logger=FASTSTREAM_LOG,
     )
-    subscriber = _subscriber(broker, group, settings, gate, gathers=gathers)
+    subscriber = _subscriber(broker, group, settings, gate, gather_ms=gather_ms)
     resources = StageResources(name, settings, clock)
 
     async def next_records(consumer: AIOKafkaConsumer) -> Records:
@@ -157,7 +157,7 @@ def stage_app(
 
 
 def _subscriber(
-    broker: KafkaBroker, group: str, settings: Settings, gate: Gate, *, gathers: bool
+    broker: KafkaBroker, group: str, settings: Settings, gate: Gate, *, gather_ms: int | None
 ) -> Any:  # noqa: ANN401 - FastStream's subscriber, whose way to fetch is replaced
     """The group's subscriber, with each option that the library would choose otherwise."""
     return broker.subscriber(
@@ -174,8 +174,8 @@ def _subscriber(
         heartbeat_interval_ms=settings.consumer_heartbeat_interval_ms,
         rebalance_timeout_ms=settings.consumer_rebalance_timeout_ms,
         fetch_max_bytes=_FETCH_BYTES_MAX,
-        fetch_max_wait_ms=limits.GATHER_MS if gathers else limits.POLL_WAIT_MS,
-        fetch_min_bytes=limits.GATHER_BYTES if gathers else 1,
+        fetch_max_wait_ms=gather_ms or limits.POLL_WAIT_MS,
+        fetch_min_bytes=limits.GATHER_BYTES if gather_ms else 1,
         parser=_raw_message,
         decoder=_raw_records,
         listener=gate,

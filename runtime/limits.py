@@ -27,6 +27,10 @@ COMMIT_INTERVAL_S: Final = 0.25
 GATHER_MS: Final = 40
 """How long the broker gathers records for a stage that no payment waits for."""
 
+TELL_GATHER_MS: Final = 250
+"""The same for a stage that only tells people: at 100 payments/s it
+costs two fifths of what it would with GATHER_MS."""
+
 GATHER_BYTES: Final = 64 * 1024
 """So many gathered bytes end that wait."""
 

@@ -6,6 +6,7 @@ from faststream import FastStream
 
 from consumers.event_feed.handler import on_events
 from consumers.event_feed.store import PostgresFeed
+from runtime import limits
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
@@ -17,4 +18,4 @@ def build(resources: Resources) -> Stage:
 
 def make_app() -> FastStream:
     """The application, for `faststream run consumers.event_feed.app:make_app --factory`."""
-    return stage_app("event_feed", build, gathers=True)
+    return stage_app("event_feed", build, gather_ms=limits.TELL_GATHER_MS)

@@ -6,6 +6,7 @@ from faststream import FastStream
 
 from consumers.notifications.handler import on_facts
 from consumers.notifications.store import PostgresHolders, PostgresNotices
+from runtime import limits
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
@@ -22,4 +23,4 @@ def build(resources: Resources) -> Stage:
 
 def make_app() -> FastStream:
     """The application, for `faststream run consumers.notifications.app:make_app --factory`."""
-    return stage_app("notifications", build, gathers=True)
+    return stage_app("notifications", build, gather_ms=limits.TELL_GATHER_MS)

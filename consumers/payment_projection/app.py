@@ -6,6 +6,7 @@ from faststream import FastStream
 
 from consumers.payment_projection.handler import on_payment_events
 from consumers.payment_projection.store import PostgresPayments
+from runtime import limits
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
@@ -21,4 +22,4 @@ def build(_: Resources) -> Stage:
 
 def make_app() -> FastStream:
     """The application, for `faststream run consumers.payment_projection.app:make_app --factory`."""
-    return stage_app("payment_projection", build, gathers=True)
+    return stage_app("payment_projection", build, gather_ms=limits.GATHER_MS)

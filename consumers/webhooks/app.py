@@ -6,6 +6,7 @@ from faststream import FastStream
 
 from consumers.webhooks.handler import on_events
 from consumers.webhooks.store import PostgresBook
+from runtime import limits
 from runtime.app import Resources, stage_app
 from runtime.stage import Stage
 
@@ -18,4 +19,4 @@ def build(resources: Resources) -> Stage:
 
 def make_app() -> FastStream:
     """The application, for `faststream run consumers.webhooks.app:make_app --factory`."""
-    return stage_app("webhooks", build, gathers=True)
+    return stage_app("webhooks", build, gather_ms=limits.TELL_GATHER_MS)
