@@ -1,19 +1,19 @@
 """Makes one attempt: signs the event as it is kept, sends it, and says what came of it."""
 
 from collections import OrderedDict
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple, TypeVar
 
-from domain.errors import Defect
+from domain.errors import Defect, Unavailable
 from domain.webhook import REPLY_PURPOSE, SECRET_PURPOSE, URL_PURPOSE, Outcome, outcome_of
 from producers.webhook_delivery import limits
 from producers.webhook_delivery.claims import Claim
 from runtime.clock import Clock
 from runtime.outgoing import Outgoing, OutgoingFailure
 from runtime.standard_webhooks import Signer, signed_headers
-from runtime.vault import Vault
+from runtime.vault import Forgotten, Vault
+from runtime.webhook_words import Word, Words
 
 _HEADERS: Final = [("content-type", "application/json"), ("user-agent", "Titan-Webhooks/1")]
 _SECONDS_DIGITS_MAX: Final = 9
@@ -47,8 +47,8 @@ class Sender:
         """Send a delivery once. Raises nothing that the endpoint could cause."""
         started_at, began_s = self._clock.now(), self._clock.monotonic_s()
         body = claim.body.encode()
-        url = self._url(claim)
-        signers = [self._signer(claim, sealed) for sealed in claim.secrets]
+        url = await self._url(claim)
+        signers = [await self._signer(claim, sealed) for sealed in claim.secrets]
         if not signers:
             raise Defect(f"endpoint {claim.endpoint_id} has no secret: nothing is sent unsigned")
         timestamp_s = int(started_at.timestamp())
@@ -65,34 +65,50 @@ class Sender:
             self._ms_since(began_s),
             outcome_of(reply.status),
             reply.status,
-            self._kept(claim, reply.body),
+            await self._kept(claim, reply.body),
             retry_after_s(reply.headers.get("retry-after"), self._clock.now()),
         )
 
-    def _signer(self, claim: Claim, sealed: str) -> Signer:
-        purpose = f"{SECRET_PURPOSE}:{claim.endpoint_id}"
-        return _remembered(self._signers, sealed, lambda: Signer(self._vault.open(sealed, purpose)))
+    async def _signer(self, claim: Claim, sealed: str) -> Signer:
+        signer = self._signers.get(sealed)
+        if signer is None:
+            signer = Signer(await self._opened(claim, SECRET_PURPOSE, sealed))
+            _remember(self._signers, sealed, signer)
+        return signer
 
-    def _url(self, claim: Claim) -> str:
-        sealed, purpose = claim.url_sealed, f"{URL_PURPOSE}:{claim.endpoint_id}"
-        return _remembered(self._urls, sealed, lambda: self._vault.open(sealed, purpose))
+    async def _url(self, claim: Claim) -> str:
+        url = self._urls.get(claim.url_sealed)
+        if url is None:
+            url = await self._opened(claim, URL_PURPOSE, claim.url_sealed)
+            _remember(self._urls, claim.url_sealed, url)
+        return url
 
-    def _kept(self, claim: Claim, body: bytes) -> str | None:
+    async def _opened(self, claim: Claim, purpose: str, sealed: str) -> str:
+        words = Words(self._vault, claim.client_id)
+        [text] = await words.open([Word(purpose, claim.endpoint_id, sealed)])
+        return text
+
+    async def _kept(self, claim: Claim, body: bytes) -> str | None:
         text = body[: limits.REPLY_KEPT_BYTES].decode(errors="replace")
-        return self._vault.seal(text, f"{REPLY_PURPOSE}:{claim.delivery_id}") if text else None
+        if not text:
+            return None
+        words = Words(self._vault, claim.client_id)
+        try:
+            [sealed] = await words.seal([Word(REPLY_PURPOSE, claim.delivery_id, text)])
+        except (Forgotten, Unavailable):
+            # The attempt was made, and is written down all the same.
+            return None
+        return sealed
 
     def _ms_since(self, began_s: float) -> int:
         return round((self._clock.monotonic_s() - began_s) * 1000)
 
 
-def _remembered(known: OrderedDict[str, T], sealed: str, read: Callable[[], T]) -> T:
-    """What was read of a sealed text; of more than SIGNERS_MAX the oldest is forgotten."""
-    found = known.get(sealed)
-    if found is None:
-        found = known[sealed] = read()
-        if len(known) > limits.SIGNERS_MAX:
-            known.popitem(last=False)
-    return found
+def _remember(known: OrderedDict[str, T], sealed: str, read: T) -> None:
+    """Keep what was read of a sealed text; of more than SIGNERS_MAX the oldest is forgotten."""
+    known[sealed] = read
+    if len(known) > limits.SIGNERS_MAX:
+        known.popitem(last=False)
 
 
 def retry_after_s(value: str | None, now: datetime) -> int | None:

@@ -21,6 +21,7 @@ from runtime.http.problem import Fault, ProblemError
 from runtime.http.resources import EdgeResources
 from runtime.http.scope import header_values
 from runtime.outbox import OutboxRelay
+from runtime.webhook_words import Words
 
 _VERSION = re.compile(rb'"([0-9]{1,9})"\Z')
 _LISTED_MAX: Final = 20
@@ -40,6 +41,10 @@ class WebhooksEdge:
     def new_id(self) -> UUID:
         """An id for what begins here."""
         return self.resources.clock.random_id()
+
+    def words_of(self, caller: Caller) -> Words:
+        """Seals and opens what the caller's endpoints keep."""
+        return Words(self.resources.vault, caller.client_id)
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Connection]:
@@ -65,7 +70,7 @@ class WebhooksEdge:
     ) -> Endpoint:
         """This caller's endpoint, locked; 404 if it is not theirs, 412 if it is another version."""
         endpoint = await endpoints.read(
-            connection, self.resources.vault, caller.client_id, endpoint_id, lock=True
+            connection, self.words_of(caller), caller.client_id, endpoint_id, lock=True
         )
         if endpoint is None:
             raise no_endpoint()

@@ -1,6 +1,6 @@
 """The tables `webhook_endpoints` and `webhook_secrets`, as their owners see them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,12 +13,13 @@ from domain.webhook import DESCRIPTION_PURPOSE, SECRET_PURPOSE, URL_PURPOSE, Dis
 from producers.webhooks import limits
 from runtime.database import Connection
 from runtime.standard_webhooks import Scheme, Signer, WebhookSecret
-from runtime.vault import Vault
+from runtime.webhook_words import Word, Words
 
 _COLUMNS: Final = (
     "endpoint_id, version, url_sealed, event_types, description_sealed, rate_per_s, is_ordered,"
     " created_at, disabled_at, disabled_reason, failing_since"
 )
+_SEALED: Final = {URL_PURPOSE: "url_sealed", DESCRIPTION_PURPOSE: "description_sealed"}
 _READ: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE client_id = $1 AND endpoint_id = $2"  # noqa: S608 - a constant
 _LIST: Final = (
     f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE client_id = $1"  # noqa: S608 - a constant
@@ -52,7 +53,7 @@ class Owner:
     person_id: UUID | None
 
 
-async def add(connection: Connection, vault: Vault, owner: Owner, endpoint: Endpoint) -> None:
+async def add(connection: Connection, words: Words, owner: Owner, endpoint: Endpoint) -> None:
     """A new endpoint, in a transaction; Invalid `too_many_endpoints`."""
     # Of two that are added at once, the later waits here and counts the earlier.
     await connection.execute(
@@ -63,6 +64,9 @@ async def add(connection: Connection, vault: Vault, owner: Owner, endpoint: Endp
     )
     if count >= limits.ENDPOINTS_MAX:
         raise Invalid("too_many_endpoints", f"a client has at most {limits.ENDPOINTS_MAX}")
+    url, description = await _sealed(
+        words, endpoint.endpoint_id, endpoint.url, endpoint.description
+    )
     await connection.execute(
         "INSERT INTO webhook_endpoints (endpoint_id, client_id, person_id, url_sealed, event_types,"
         " description_sealed, rate_per_s, is_ordered, created_at)"
@@ -70,9 +74,9 @@ async def add(connection: Connection, vault: Vault, owner: Owner, endpoint: Endp
         endpoint.endpoint_id,
         owner.client_id,
         owner.person_id,
-        _sealed(vault, URL_PURPOSE, endpoint.endpoint_id, endpoint.url),
+        url,
         endpoint.event_types,
-        _sealed(vault, DESCRIPTION_PURPOSE, endpoint.endpoint_id, endpoint.description),
+        description,
         endpoint.rate_per_s,
         endpoint.is_ordered,
         endpoint.created_at,
@@ -80,17 +84,17 @@ async def add(connection: Connection, vault: Vault, owner: Owner, endpoint: Endp
 
 
 async def read(
-    connection: Connection, vault: Vault, client_id: str, endpoint_id: UUID, *, lock: bool = False
+    connection: Connection, words: Words, client_id: str, endpoint_id: UUID, *, lock: bool = False
 ) -> Endpoint | None:
     """This client's endpoint; None if there is none, or it is another's."""
     statement = f"{_READ} FOR UPDATE" if lock else _READ
     row = await connection.fetchrow(statement, client_id, endpoint_id)
-    return None if row is None else _endpoint(vault, row)
+    return None if row is None else await _endpoint(words, row)
 
 
 async def list_of(
     connection: Connection,
-    vault: Vault,
+    words: Words,
     client_id: str,
     *,
     after: tuple[datetime, UUID] | None,
@@ -99,13 +103,16 @@ async def list_of(
     """This client's endpoints, the oldest first."""
     created_at, endpoint_id = after or (None, None)
     rows = await connection.fetch(_LIST, client_id, created_at, endpoint_id, limit)
-    return [_endpoint(vault, row) for row in rows]
+    return await _endpoints(words, rows)
 
 
 async def change(
-    connection: Connection, vault: Vault, endpoint_id: UUID, changes: dict[str, Any]
+    connection: Connection, words: Words, endpoint_id: UUID, changes: dict[str, Any]
 ) -> Endpoint:
     """An endpoint that the caller has locked, changed and counted on; absent fields stay."""
+    url, description = await _sealed(
+        words, endpoint_id, changes.get("url"), changes.get("description")
+    )
     row = await connection.fetchrow(
         f"UPDATE webhook_endpoints SET version = version + 1,"  # noqa: S608 - a constant
         f" url_sealed = COALESCE($2, url_sealed), event_types = COALESCE($3, event_types),"
@@ -114,19 +121,19 @@ async def change(
         f" is_ordered = COALESCE($8, is_ordered)"
         f" WHERE endpoint_id = $1 RETURNING {_COLUMNS}",
         endpoint_id,
-        _sealed(vault, URL_PURPOSE, endpoint_id, changes.get("url")),
+        url,
         changes.get("event_types"),
         "description" in changes,
-        _sealed(vault, DESCRIPTION_PURPOSE, endpoint_id, changes.get("description")),
+        description,
         "rate_per_s" in changes,
         changes.get("rate_per_s"),
         changes.get("is_ordered"),
     )
     assert row is not None
-    return _endpoint(vault, row)
+    return await _endpoint(words, row)
 
 
-async def enable(connection: Connection, vault: Vault, endpoint_id: UUID) -> Endpoint:
+async def enable(connection: Connection, words: Words, endpoint_id: UUID) -> Endpoint:
     """A locked endpoint that is asked again, its failures forgiven."""
     row = await connection.fetchrow(
         f"UPDATE webhook_endpoints SET version = version + 1, disabled_at = NULL,"  # noqa: S608 - a constant
@@ -135,7 +142,7 @@ async def enable(connection: Connection, vault: Vault, endpoint_id: UUID) -> End
         endpoint_id,
     )
     assert row is not None
-    return _endpoint(vault, row)
+    return await _endpoint(words, row)
 
 
 async def remove(connection: Connection, endpoint_id: UUID) -> None:
@@ -145,7 +152,7 @@ async def remove(connection: Connection, endpoint_id: UUID) -> None:
 
 async def add_secret(
     connection: Connection,
-    vault: Vault,
+    words: Words,
     endpoint_id: UUID,
     *,
     secret_id: UUID,
@@ -153,7 +160,7 @@ async def add_secret(
     at: datetime,
 ) -> None:
     """Keep a secret, sealed, that signs from now on."""
-    sealed = vault.seal(secret.kept, f"{SECRET_PURPOSE}:{endpoint_id}")
+    [sealed] = await words.seal([Word(SECRET_PURPOSE, endpoint_id, secret.kept)])
     await connection.execute(
         "INSERT INTO webhook_secrets (secret_id, endpoint_id, sealed, created_at)"
         " VALUES ($1, $2, $3, $4)",
@@ -174,9 +181,10 @@ async def newest_secret(connection: Connection, endpoint_id: UUID) -> str:
     return sealed
 
 
-def scheme_of(vault: Vault, endpoint_id: UUID, sealed: str) -> Scheme:
+async def scheme_of(words: Words, endpoint_id: UUID, sealed: str) -> Scheme:
     """How a sealed secret signs."""
-    return Signer(vault.open(sealed, f"{SECRET_PURPOSE}:{endpoint_id}")).scheme
+    [secret] = await words.open([Word(SECRET_PURPOSE, endpoint_id, sealed)])
+    return Signer(secret).scheme
 
 
 async def end_secrets(
@@ -221,22 +229,42 @@ async def secret_expiries(
     return found
 
 
-def _endpoint(vault: Vault, row: asyncpg.Record) -> Endpoint:
-    columns = dict(row)
+async def _endpoint(words: Words, row: asyncpg.Record) -> Endpoint:
+    [endpoint] = await _endpoints(words, [row])
+    return endpoint
+
+
+async def _endpoints(words: Words, rows: Sequence[asyncpg.Record]) -> list[Endpoint]:
+    sealed = [
+        Word(purpose, row["endpoint_id"], row[column])
+        for row in rows
+        for purpose, column in _SEALED.items()
+        if row[column] is not None
+    ]
+    texts = await words.open(sealed)
+    opened = {(word.row, word.purpose): text for word, text in zip(sealed, texts, strict=True)}
+    return [_opened(row, opened) for row in rows]
+
+
+def _opened(row: asyncpg.Record, texts: Mapping[tuple[UUID, str], str]) -> Endpoint:
+    columns = {name: value for name, value in row.items() if name not in _SEALED.values()}
     endpoint_id, reason = columns["endpoint_id"], columns["disabled_reason"]
-    url, description = columns.pop("url_sealed"), columns.pop("description_sealed")
     return Endpoint(
         **{
             **columns,
-            "url": vault.open(url, f"{URL_PURPOSE}:{endpoint_id}"),
-            "description": None
-            if description is None
-            else vault.open(description, f"{DESCRIPTION_PURPOSE}:{endpoint_id}"),
+            "url": texts[endpoint_id, URL_PURPOSE],
+            "description": texts.get((endpoint_id, DESCRIPTION_PURPOSE)),
             "event_types": tuple(columns["event_types"]),
             "disabled_reason": None if reason is None else DisabledReason(reason),
         }
     )
 
 
-def _sealed(vault: Vault, purpose: str, endpoint_id: UUID, text: str | None) -> str | None:
-    return None if text is None else vault.seal(text, f"{purpose}:{endpoint_id}")
+async def _sealed(
+    words: Words, endpoint_id: UUID, url: str | None, description: str | None
+) -> tuple[str | None, str | None]:
+    """Of each what goes into its column; nothing of nothing."""
+    texts = {URL_PURPOSE: url, DESCRIPTION_PURPOSE: description}
+    given = [Word(name, endpoint_id, text) for name, text in texts.items() if text is not None]
+    sealed = dict(zip((word.purpose for word in given), await words.seal(given), strict=True))
+    return sealed.get(URL_PURPOSE), sealed.get(DESCRIPTION_PURPOSE)

@@ -40,7 +40,7 @@ async def post_enable(
     """Its failures are forgiven. What it missed comes again by `recover` or `replay`."""
     async with edge.unit() as connection:
         await edge.locked(connection, request, caller, endpoint_id)
-        endpoint = await endpoints.enable(connection, edge.resources.vault, endpoint_id)
+        endpoint = await endpoints.enable(connection, edge.words_of(caller), endpoint_id)
         expiries = await endpoints.secret_expiries(connection, [endpoint_id], edge.now)
     return json_of(endpoint_answer(endpoint, expiries.get(endpoint_id, [])), headers=etag(endpoint))
 
@@ -62,18 +62,18 @@ async def post_secret(
         async with edge.unit() as connection:
             await edge.locked(connection, request, caller, endpoint_id)
             old = await endpoints.newest_secret(connection, endpoint_id)
-            scheme = endpoints.scheme_of(edge.resources.vault, endpoint_id, old)
+            scheme = await endpoints.scheme_of(edge.words_of(caller), endpoint_id, old)
             secret = new_secret(scheme)
             await endpoints.end_secrets(connection, endpoint_id, at=now, ends_at=old_expires_at)
             await endpoints.add_secret(
                 connection,
-                edge.resources.vault,
+                edge.words_of(caller),
                 endpoint_id,
                 secret_id=edge.new_id(),
                 secret=secret,
                 at=now,
             )
-            await endpoints.change(connection, edge.resources.vault, endpoint_id, {})
+            await endpoints.change(connection, edge.words_of(caller), endpoint_id, {})
     except Invalid as error:
         raise conflict(error) from None
     return json_of(
@@ -112,7 +112,7 @@ async def post_test(endpoint_id: UUID, edge: TheEdge, caller: TheCaller) -> Resp
     )
     async with edge.unit() as connection:
         endpoint = await endpoints.read(
-            connection, edge.resources.vault, caller.client_id, endpoint_id, lock=True
+            connection, edge.words_of(caller), caller.client_id, endpoint_id, lock=True
         )
         if endpoint is None:
             raise no_endpoint()

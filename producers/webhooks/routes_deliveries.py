@@ -3,6 +3,7 @@
 -> (nothing)
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -30,7 +31,7 @@ from runtime.http.caller import Caller, TheCaller
 from runtime.http.openapi import takes
 from runtime.http.page import Page, PageQuery, page_of, refuse_repeats
 from runtime.http.problem import ProblemError
-from runtime.vault import Vault
+from runtime.webhook_words import Word
 
 router = APIRouter(tags=["deliveries"])
 
@@ -89,11 +90,15 @@ async def get_delivery(delivery_id: UUID, edge: TheEdge, caller: TheCaller) -> R
             raise no_delivery()
         body = await deliveries.body_of(connection, delivery.event_id)
         attempts = await deliveries.attempts_of(connection, delivery_id)
-    vault = edge.resources.vault
+    sealed = [each.reply_sealed for each in attempts if each.reply_sealed is not None]
+    replies = await edge.words_of(caller).open(
+        [Word(REPLY_PURPOSE, delivery_id, each) for each in sealed]
+    )
+    opened = dict(zip(sealed, replies, strict=True))
     answer = DeliveryDetailAnswer(
         **_answer(delivery).model_dump(),
         event=body,
-        attempt_list=[_attempt(vault, delivery_id, each) for each in attempts],
+        attempt_list=[_attempt(each, opened) for each in attempts],
     )
     return Response(answer.model_dump_json(), media_type=_JSON)
 
@@ -234,17 +239,15 @@ def _answer(delivery: Delivery) -> DeliveryAnswer:
     )
 
 
-def _attempt(vault: Vault, delivery_id: UUID, attempt: Attempt) -> AttemptAnswer:
-    reply = None
-    if attempt.reply_sealed is not None:
-        reply = vault.open(attempt.reply_sealed, f"{REPLY_PURPOSE}:{delivery_id}")
+def _attempt(attempt: Attempt, replies: Mapping[str, str]) -> AttemptAnswer:
+    sealed = attempt.reply_sealed
     return AttemptAnswer(
         attempt=attempt.attempt,
         started_at=attempt.started_at,
         latency_ms=attempt.latency_ms,
         outcome=attempt.outcome,
         status=attempt.status,
-        reply=reply,
+        reply=None if sealed is None else replies[sealed],
     )
 
 

@@ -71,13 +71,13 @@ async def post_endpoint(request: Request, edge: TheEdge, caller: TheCaller) -> R
         async with edge.unit() as connection:
             await endpoints.add(
                 connection,
-                edge.resources.vault,
+                edge.words_of(caller),
                 Owner(caller.client_id, caller.person_id),
                 endpoint,
             )
             await endpoints.add_secret(
                 connection,
-                edge.resources.vault,
+                edge.words_of(caller),
                 endpoint.endpoint_id,
                 secret_id=edge.new_id(),
                 secret=secret,
@@ -108,7 +108,7 @@ async def get_endpoints(
         after = (datetime.fromisoformat(created_at), UUID(last_id))
     async with edge.resources.database.connection() as connection:
         found = await endpoints.list_of(
-            connection, edge.resources.vault, caller.client_id, after=after, limit=query.limit + 1
+            connection, edge.words_of(caller), caller.client_id, after=after, limit=query.limit + 1
         )
         ids = [each.endpoint_id for each in found]
         expiries = await endpoints.secret_expiries(connection, ids, edge.now)
@@ -130,7 +130,7 @@ async def get_endpoint(endpoint_id: UUID, edge: TheEdge, caller: TheCaller) -> R
     """Its ETag names the version that a change has to name."""
     async with edge.resources.database.connection() as connection:
         endpoint = await endpoints.read(
-            connection, edge.resources.vault, caller.client_id, endpoint_id
+            connection, edge.words_of(caller), caller.client_id, endpoint_id
         )
         if endpoint is None:
             raise no_endpoint()
@@ -155,7 +155,7 @@ async def patch_endpoint(
         edge.demand_url(body.url)
     async with edge.unit() as connection:
         await edge.locked(connection, request, caller, endpoint_id)
-        endpoint = await endpoints.change(connection, edge.resources.vault, endpoint_id, changes)
+        endpoint = await endpoints.change(connection, edge.words_of(caller), endpoint_id, changes)
         expiries = await endpoints.secret_expiries(connection, [endpoint_id], edge.now)
     return json_of(endpoint_answer(endpoint, expiries.get(endpoint_id, [])), headers=etag(endpoint))
 
