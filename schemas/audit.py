@@ -15,13 +15,13 @@ ObjectId = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*:[A-Za-z0-9._-]{1,64}
 
 
 class StaffActed(RequestEvent):
-    """Somebody of the staff did something, or was shown what is secret.
+    """Somebody of the staff, or an operator by a command, did something or was shown a secret.
 
     `request_id` is the act's own; the row of the same id in `audit_acts` was written in the one
     transaction with this event and with what the act did.
 
-    Source: producers.auth and producers.users, where staff works (runtime.http.audit), by the
-            outbox.
+    Source: producers.auth and producers.users, where staff works (runtime.http.audit), and the
+            commands about keys (titan.vault_place), by the outbox.
     Key:    about, so that all that was done to one object is in order.
     Units:  none.
     Errors: breaks this schema -> passed over; nothing is decided by it.

@@ -156,7 +156,10 @@ def rotate_keys(
     """Make the next signing key: it is published now, and signs once every edge can know it."""
 
     async def run(place: VaultPlace, connection: Connection, act: Act) -> signing.KeyRow:
-        return await signing.rotate(connection, place.vault, act.at, revoke_others=revoke_others)
+        row = await signing.rotate(connection, place.vault, act.at, revoke_others=revoke_others)
+        action = "signing-key.replace-leaked" if revoke_others else "signing-key.rotate"
+        await place.write_act(connection, action, f"signing-key:{row.kid}")
+        return row
 
     row = act_once(run)
     if as_json:

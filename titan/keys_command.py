@@ -11,7 +11,7 @@ from runtime.vault.rewrap import Tally, rewrap_all
 from runtime.vault.store import Kek, KekUse
 from titan.progress import Bar
 from titan.terminal import JsonOption, command_group, fail, say, say_json, say_table
-from titan.vault_place import open_vault
+from titan.vault_place import VaultPlace, open_vault
 
 app: Final[typer.Typer] = command_group("Keys that wrap people's data keys.")
 
@@ -57,7 +57,9 @@ def rotate(
 
     async def run() -> Kek:
         async with open_vault() as place:
-            return await place.vault.people.keyring.rotate(reference)
+            kek = await place.vault.people.keyring.rotate(reference)
+            await _write_act(place, "wrapping-key.rotate", kek.kek_id)
+            return kek
 
     kek = asyncio.run(run())
     if as_json:
@@ -102,12 +104,18 @@ def destroy(
     async def run() -> None:
         async with open_vault() as place:
             await place.vault.people.keyring.destroy(key)
+            await _write_act(place, "wrapping-key.destroy", key)
 
     asyncio.run(run())
     if as_json:
         say_json({"destroyed": key})
     else:
         say(f"key {key} is destroyed; if TITAN_KEKS still holds it, take it out")
+
+
+async def _write_act(place: VaultPlace, action: str, kek_id: int) -> None:
+    async with place.database.connection() as connection, connection.transaction():
+        await place.write_act(connection, action, f"wrapping-key:{kek_id}")
 
 
 async def _status() -> tuple[Sequence[Kek], Mapping[int, KekUse], Mapping[str, int]]:

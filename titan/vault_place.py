@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from producers.auth.events import OPERATOR
+from runtime.audit import write_act
 from runtime.clock import Clock, SystemClock
-from runtime.database import Database
+from runtime.database import Connection, Database
 from runtime.publisher import KafkaPublisher
 from runtime.settings import Settings
 from runtime.vault import Vault, connect_vault
+from schemas.audit import StaffActed
 from titan.endpoints import connected_settings
 
 
@@ -20,6 +23,19 @@ class VaultPlace:
     vault: Vault
     database: Database
     clock: Clock
+
+    async def write_act(self, connection: Connection, action: str, about: str) -> None:
+        """Write down what an operator does by a command, as staff's acts are."""
+        act_id = self.clock.random_id()
+        act = StaffActed(
+            request_id=act_id,
+            requested_at=self.clock.now(),
+            actor=OPERATOR,
+            action=action,
+            about=about,
+            http_request_id=f"titan:{act_id}",
+        )
+        await write_act(connection, act)
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[KafkaPublisher]:

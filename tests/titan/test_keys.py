@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
@@ -30,6 +31,20 @@ async def seal(dsn: str, directory: Path) -> None:
         vault.seal("text", "purpose")
     finally:
         await vault.close()
+
+
+async def acts(dsn: str) -> list[tuple[str, ...]]:
+    """What was written down of this test's keys, and is to be told."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT actor, action, object FROM audit_acts"
+            " JOIN outbox ON key = convert_to(object, 'UTF8')"
+            " WHERE object LIKE 'wrapping-key:%' ORDER BY acted_at"
+        )
+        return [tuple(row) for row in rows]
+    finally:
+        await connection.close()
 
 
 def titan(dsn: str, directory: Path, *arguments: str) -> tuple[int, Any]:
@@ -75,6 +90,10 @@ def test_a_key_comes_wraps_and_goes(
     assert [key["state"] for key in run("status", "--json")[1]["keys"]] == ["destroyed", "wraps"]
     assert "destroyed" in run("status")[1]
     assert len(set(key_files()) - of_others) == 1
+    assert asyncio.run(acts(keys_dsn)) == [
+        ("operator", "wrapping-key.rotate", "wrapping-key:2"),
+        ("operator", "wrapping-key.destroy", "wrapping-key:1"),
+    ]
 
     monkeypatch.setattr(vault_limits, "MESSAGES_ALARM", 5)
     code, said = run("status")

@@ -182,6 +182,15 @@ async def test_a_rotation_is_published_first_and_a_leak_ends_all(
         refused = await twin.by(person.tokens["access_token"]).get("/auth/sessions")
         assert (refused.status, refused.code) == (401, "invalid_token")
         assert (await twin.login(person.email)).status == 200
+    async with auth.edge.resources.database.connection() as connection:
+        acts = await connection.fetch(
+            "SELECT actor, action FROM audit_acts WHERE object = ANY($1) ORDER BY acted_at",
+            [f"signing-key:{each['key']}" for each in (rotated, leaked)],
+        )
+    assert [tuple(act) for act in acts] == [
+        ("operator", "signing-key.rotate"),
+        ("operator", "signing-key.replace-leaked"),
+    ]
 
 
 async def auth_document(auth: Auth) -> Any:
