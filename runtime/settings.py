@@ -75,6 +75,11 @@ class Settings(CarrierSettings):
     )
 
     bind_host: str = Field("127.0.0.1", description="address the edges listen on")
+    trusted_proxies: str = Field(
+        "",
+        description="addresses or networks, by commas, of proxies before the edges: where they say "
+        "(X-Forwarded-For, -Proto) a request comes from is believed; empty: nobody is",
+    )
     demo_in_container: bool = Field(
         False,
         description="the demo may bind to all addresses of its container; whoever runs it "
@@ -228,6 +233,18 @@ class Settings(CarrierSettings):
                 "TITAN_CRASH_DIRECTORY lets a test kill this process: unset it, or set "
                 "TITAN_PROFILE=test where no money is real"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _proxies_have_addresses(self) -> Self:
+        for name in filter(None, self.trusted_proxies.split(",")):
+            try:
+                ipaddress.ip_network(name.strip())
+            except ValueError:
+                raise ValueError(
+                    "TITAN_TRUSTED_PROXIES names addresses or networks, such as 10.0.0.0/24, by "
+                    "commas: whoever may say where a request comes from must be known"
+                ) from None
         return self
 
     @model_validator(mode="after")

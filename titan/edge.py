@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     for room in arguments:
         import_module(_module(room))
     spare_collector()
-    servers = [_Server(_config(room, settings)) for room in arguments]
+    servers = [_Server(config_of(room, settings)) for room in arguments]
     with asyncio.Runner(loop_factory=servers[0].config.get_loop_factory()) as runner:
         runner.run(_serve(servers))
     return 0 if all(server.started for server in servers) else _EXIT_NOT_STARTED
@@ -91,7 +91,8 @@ def _module(room: str) -> str:
     return f"producers.{room}.app"
 
 
-def _config(room: str, settings: Settings) -> uvicorn.Config:
+def config_of(room: str, settings: Settings) -> uvicorn.Config:
+    """How an edge is served."""
     return uvicorn.Config(
         f"{_module(room)}:make_app",
         factory=True,
@@ -103,8 +104,8 @@ def _config(room: str, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Nobody stands before the edges yet whose word on a client's address could be taken.
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         limit_concurrency=limits.EDGE_CONNECTIONS_MAX,
         timeout_keep_alive=int(limits.EDGE_KEEP_ALIVE_S),
         timeout_graceful_shutdown=int(limits.EDGE_STOP_S_MAX),

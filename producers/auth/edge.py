@@ -85,7 +85,7 @@ def edge_of(request: Request) -> AuthEdge:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from; nobody stands before the edges whose word could be taken."""
+    """Where a request comes from: who connected, or as TITAN_TRUSTED_PROXIES tell of them."""
     return "unknown" if request.client is None else request.client.host
 
 
