@@ -24,7 +24,10 @@ class FoundPeopleAnswer(Answer):
 
 
 class PersonAnswer(Answer):
-    """A person as staff see them: which fields there are, none of them told."""
+    """A person as staff see them: which fields there are, none of them told.
+
+    `created_at` is when they first told us something.
+    """
 
     id: UUID
     tier: Tier
@@ -33,7 +36,7 @@ class PersonAnswer(Answer):
     verified: list[PersonField]
     ssn: str | None
     accounts: list[UUID]
-    created_at: datetime
+    created_at: datetime | None
 
 
 class RevealedAnswer(Answer):

@@ -33,6 +33,7 @@ from runtime.http.openapi import takes
 from runtime.http.problem import ProblemError
 from runtime.suspending import read_sign_in, reinstate, suspend
 from runtime.vault import Binding
+from schemas.account import Tier
 from schemas.person import ContactKind, PersonField
 from schemas.standing import Standing
 
@@ -72,29 +73,34 @@ async def post_search(request: Request, edge: TheEdge) -> Response:
 
 @router.get("/{person_id}", response_model=PersonAnswer, summary="A person, by halves")
 async def get_person(person_id: UUID, edge: TheEdge) -> Response:
-    """Which fields there are, and the last digits of the social security number."""
+    """Which fields there are, and the last digits of the social security number.
+
+    Whoever has only registered has none of them.
+    """
     async with edge.resources.database.connection() as connection:
-        person = await _known(connection, person_id)
+        person = await people.read_person(connection, person_id)
         sign_in = await read_sign_in(connection, person_id)
+        if person is None and sign_in is None:
+            raise _not_found()
         known = await contacts.read_contacts(connection, person_id)
         profiles = await accounts_of(connection, client_of(person_id))
     ssn = None
-    if person.ssn_sealed is not None:
+    if person is not None and person.ssn_sealed is not None:
         binding = people.binding_of(person_id, PersonField.SSN)
         [opened] = await edge.resources.vault.open_for(person_id, [(binding, person.ssn_sealed)])
         ssn = mask_ssn(str(opened))
     answer = PersonAnswer(
         id=person_id,
-        tier=person.tier,
+        tier=Tier.UNVERIFIED if person is None else person.tier,
         is_suspended=sign_in is not None and sign_in.is_suspended,
         has=[
-            *(field for field in IDENTITY if person.sealed(field) is not None),
+            *(field for field in IDENTITY if person is not None and person.sealed(field)),
             *(CONTACT_FIELDS[kind] for kind in known),
         ],
         verified=[CONTACT_FIELDS[kind] for kind, each in known.items() if each.verified_at],
         ssn=ssn,
         accounts=[profile.account_id for profile in profiles],
-        created_at=person.created_at,
+        created_at=None if person is None else person.created_at,
     )
     return Response(answer.model_dump_json(), media_type=_JSON)
 

@@ -51,6 +51,19 @@ async def test_a_person_is_found_by_a_whole_address_however_it_is_spelled(
     assert ("person.search", support.client_id) in acts
 
 
+async def test_whoever_has_only_registered_is_shown_with_nothing(
+    place: Place, alice: Somebody
+) -> None:
+    support, path = alice.other("support"), f"/admin/people/{alice.person_id}"
+    assert (await support.ask("GET", path)).code == "person_not_found"
+    await place.let_sign_in(alice)
+
+    shown = await support.get(path)
+
+    assert (shown["tier"], shown["has"], shown["created_at"]) == ("unverified", [], None)
+    assert shown["is_suspended"] is False
+
+
 async def test_a_person_is_shown_by_halves_and_revealed_with_a_reason_and_a_trace(
     place: Place, alice: Somebody
 ) -> None:
