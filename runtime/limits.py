@@ -77,6 +77,9 @@ TAIL_PROOF_S_MAX: Final = 0.6
 TAIL_FRESH_S_MAX: Final = 0.9
 """So long after a proof a tail counts as fresh: what it keeps up to date is at most this stale."""
 
+TAIL_STUCK_S: Final = 20.0
+"""A tail that proved nothing and was handed nothing for so long begins again on new connections."""
+
 TAIL_RESTART_S: Final = 0.5
 """Pause before a tail that lost its place begins again; with jitter."""
 

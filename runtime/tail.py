@@ -46,6 +46,7 @@ class Tail:
         self._clock = clock
         self._fresh_until_s = 0.0
         self._handling = False
+        self._advanced_s = 0.0
         self._moved = asyncio.Event()
         self._proven = asyncio.Event()
         # One that has ended is fresh no more, and nobody begins it again.
@@ -106,6 +107,7 @@ class Tail:
             await follower.stop()
 
     async def _follow(self, follower: Follower) -> None:
+        self._advanced_s = self._clock.monotonic_s()
         proving = asyncio.create_task(self._prove_always(follower))
         try:
             while True:
@@ -114,6 +116,7 @@ class Tail:
                 self._handling = True
                 if followed:
                     await self._on_events([each.delivered.event for each in followed])
+                    self._advanced_s = self._clock.monotonic_s()
                 self._handling = False
                 self._moved.set()
                 if proving.done():
@@ -127,6 +130,13 @@ class Tail:
             with contextlib.suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(limits.TAIL_PROOF_S_MAX):
                     await self._prove(follower)
+                    self._advanced_s = self._clock.monotonic_s()
+            quiet_s = self._clock.monotonic_s() - self._advanced_s
+            if quiet_s > limits.TAIL_STUCK_S and not self._handling:
+                # Whatever the client library has lost, new connections do not have to find again.
+                raise Unavailable(
+                    "a tail is neither told anything nor can prove that there is none"
+                )
             await self._clock.sleep(limits.TAIL_PROOF_S)
 
     async def _prove(self, follower: Follower) -> None:

@@ -1,16 +1,13 @@
 """A tail hands on everything from its place on, and is fresh only while it can prove it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.errors import KafkaConnectionError
-from structlog.testing import capture_logs
 
 from domain.errors import TitanError
 from runtime import limits
@@ -160,104 +157,6 @@ async def test_begins_again_after_an_error_of_its_handler(place: Place) -> None:
         await eventually(lambda: broken.starts == 2 and tail.is_fresh)
         await place.publish(record_of(released(2)))
         await eventually(lambda: len(broken.events) == 2)
-
-
-class Cut(Follower):
-    """Its broker is away, and one of its fetches has met that: it sleeps before the next."""
-
-    def __init__(self) -> None:
-        super().__init__([RELEASED], bootstrap="127.0.0.1:1")
-        self.fetches: list[asyncio.Task[None]] = []
-        self._consumer.start = self._start
-
-    async def fetch(self, count: int = 1) -> None:
-        consumer = self._consumer
-        consumer._fetcher = Fetcher(consumer._client, consumer._subscription)
-        await asyncio.sleep(0.001)
-        self.fetches += [asyncio.create_task(asyncio.sleep(3600)) for _ in range(count)]
-        consumer._fetcher._pending_tasks.update(self.fetches)
-        await asyncio.sleep(0.001)
-
-    async def _start(self) -> None:
-        await self.fetch()
-        raise KafkaConnectionError
-
-
-async def test_begins_again_when_the_broker_goes_while_it_looks_for_its_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "TAIL_RESTART_S", 0.01)
-    followers: list[Cut] = []
-
-    def make_follower() -> Follower:
-        followers.append(Cut())
-        return followers[-1]
-
-    tail = _tail_of(make_follower)
-    with capture_logs() as logs:
-        tail.start()
-        await eventually(lambda: len(followers) >= 3, 5)
-        await tail.stop()
-
-    assert all(fetch.cancelled() for follower in followers[:2] for fetch in follower.fetches)
-    assert {line["event"] for line in logs} == {"tail_lost_its_place"}
-
-
-@pytest.mark.parametrize(("fetches", "turns"), [(0, 1), (1, 1), (1, 2)])
-async def test_stopping_a_follower_is_cancelled_when_its_caller_is(
-    fetches: int, turns: int
-) -> None:
-    follower = Cut()
-    await follower.fetch(fetches)
-    stopping = asyncio.create_task(follower.stop())
-    for _ in range(turns):
-        await asyncio.sleep(0)
-
-    stopping.cancel()
-
-    await asyncio.wait([stopping])
-    assert stopping.cancelled()
-
-
-async def test_a_library_that_does_not_end_holds_nobody_up_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("runtime.letting_go._STOP_S_MAX", 0.05)
-    follower = Cut()
-    consumer = follower._consumer
-
-    async def stop() -> None:
-        consumer._fetcher = Fetcher(consumer._client, consumer._subscription)
-        # Cancelled while it ends a fetch of before, its routine forgets that, and goes on.
-        consumer._fetcher._pending_tasks.add(asyncio.create_task(asyncio.sleep(3600)))
-        await asyncio.sleep(0)
-        await follower.stop()
-
-    stopping = asyncio.create_task(stop())
-    ended, _ = await asyncio.wait([stopping], timeout=5)
-    stopping.cancel()
-    await asyncio.wait([stopping])
-    assert stopping in ended
-
-
-async def test_an_end_that_nobody_asked_for_is_said() -> None:
-    def make_follower() -> Follower:
-        raise asyncio.CancelledError
-
-    tail = _tail_of(make_follower)
-    with capture_logs() as logs:
-        tail.start()
-        await eventually(lambda: logs, 5)
-        await tail.stop()
-
-    assert [line["event"] for line in logs] == ["tail_ended_unasked"]
-
-
-def _tail_of(make_follower: Callable[[], Follower]) -> Tail:
-    async def on_events(_: Sequence[Event]) -> None:
-        pytest.fail("there are none")
-
-    return Tail(make_follower, on_start=lambda: None, on_events=on_events, clock=SystemClock())
 
 
 @pytest.mark.storm
