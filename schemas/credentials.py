@@ -56,3 +56,24 @@ class CredentialsRevoked(CredentialsEvent):
     """
 
     TOPIC: ClassVar[str] = "credentials.revoked.v1"
+
+
+class CredentialsRefused(RequestEvent):
+    """Somebody called themselves this program, and showed a secret that is none of its.
+
+    There is none for a program that does not exist.
+
+    Source: producers.auth (POST /oauth/token).
+    Key:    program_id.
+    Units:  none.
+    Errors: breaks this schema -> dead letter, never retried.
+    """
+
+    TOPIC: ClassVar[str] = "credentials.refused.v1"
+
+    program_id: ClientId
+
+    @property
+    def key(self) -> str:
+        """The program."""
+        return self.program_id

@@ -1,6 +1,8 @@
 """POST /oauth/token: client credentials (RFC 6749, 4.4), for programs.
 
 The codes of its problems are the `error` codes of that RFC.
+
+-> credentials.refused
 """
 
 import base64
@@ -45,8 +47,11 @@ async def exchange(
         database = edge.resources.database
         async with database.connection() as connection, connection.transaction():
             used = None
-            if is_secret(secret, CLIENT_SECRET_MARK) and programs.CLIENT_ID.match(client_id):
-                used = await programs.use_secret(connection, client_id, secret, act.at)
+            if programs.CLIENT_ID.match(client_id):
+                if is_secret(secret, CLIENT_SECRET_MARK):
+                    used = await programs.use_secret(connection, client_id, secret, act.at)
+                if used is None:
+                    await programs.tell_refused(connection, act, client_id)
             if used is not None:
                 await edge.meters.refund(connection, keys, act.at)
     if used is None:

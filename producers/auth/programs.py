@@ -18,7 +18,12 @@ from producers.auth.events import Act, message, standing_message
 from producers.auth.secret import API_KEY_MARK, CLIENT_SECRET_MARK, Secret, digest_of, new_secret
 from runtime.database import Connection
 from runtime.outbox import put
-from schemas.credentials import CredentialKind, CredentialsCreated, CredentialsRevoked
+from schemas.credentials import (
+    CredentialKind,
+    CredentialsCreated,
+    CredentialsRefused,
+    CredentialsRevoked,
+)
 from schemas.standing import Standing, session_principal
 from schemas.wire import Message
 
@@ -240,6 +245,14 @@ async def use_secret(
             at,
         )
     return row["credential_id"], frozenset(row["scopes"])
+
+
+async def tell_refused(connection: Connection, act: Act, client_id: str) -> None:
+    """Tell that a secret was shown in this program's name that is none of its; if there is one."""
+    if await connection.fetchrow(_READ, client_id) is None:
+        return
+    event = CredentialsRefused(request_id=act.act_id, requested_at=act.at, program_id=client_id)
+    await put(connection, [message(act, event)])
 
 
 async def _count_living(connection: Connection, client_id: str) -> int:

@@ -1,7 +1,7 @@
 """Registering, signing in and out, and the tokens of both.
 
 -> user.registered | user.blocked | session.started | session.refreshed | session.ended |
-   session.revoked | session.reuse-detected | session.refused
+   session.revoked | session.reuse-detected | session.refused | credentials.refused
 """
 
 from typing import Any, Final

@@ -130,10 +130,13 @@ async def test_what_is_revoked_counts_no_more_and_the_log_says_by_whom(auth: Aut
 
     gone = await auth.form("/oauth/token", f"{GRANT}&client_id={client_id}&client_secret={secret}")
     assert (gone.status, gone.code) == (401, "invalid_client")
-    events = await events_of(auth, client_id, until="credentials.revoked.v1")
+    events = await events_of(auth, client_id, until="credentials.refused.v1")
     told = [(name, value) for name, value in events if name != "staff.acted.v1"]
-    assert [name for name, _ in told] == ["credentials.created.v1", "credentials.revoked.v1"]
-    assert all(value["changed_by"].startswith("user:") for _, value in told)
+    assert [name for name, _ in told] == [
+        f"credentials.{what}.v1" for what in ("created", "revoked", "refused")
+    ]
+    assert all(value["changed_by"].startswith("user:") for _, value in told[:2])
+    assert secret not in json.dumps(told)
 
 
 async def test_a_revoked_program_gets_nothing_new(auth: Auth) -> None:
