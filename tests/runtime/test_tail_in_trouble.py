@@ -13,10 +13,9 @@ from runtime import limits
 from runtime.clock import SystemClock
 from runtime.follow import Followed, Follower
 from runtime.tail import Tail
-from schemas.event import Event, Position
-from schemas.handle import HandleReleased
-from schemas.wire import decode
-from tests.runtime.test_tail import RELEASED, record_of, released
+from schemas.event import Event
+from tests.runtime.test_tail import RELEASED, released
+from tests.support.public_events import delivered
 from tests.support.waiting import eventually
 
 
@@ -100,15 +99,7 @@ async def test_begins_again_when_it_hears_nothing_and_can_prove_nothing(
     """Not while it is handed records: it is behind, and would begin at its beginning for ever."""
     monkeypatch.setattr(limits, "TAIL_PROOF_S_MAX", 0.001)
     clock = Polls()
-    message = record_of(released(1))
-    delivered = decode(
-        HandleReleased,
-        Position(message.topic, 0, 0),
-        key=message.key,
-        value=message.value,
-        headers=message.headers,
-    )
-    followed = [Followed(delivered, clock.now())] if hears else []
+    followed = [Followed(delivered(released(1)), clock.now())] if hears else []
     starts: list[int] = []
 
     def make_follower() -> Follower:
