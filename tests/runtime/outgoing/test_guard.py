@@ -1,5 +1,6 @@
 """Nothing is sent to what may not be called: counted below our own code, over the whole corpus."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from runtime.clock import SystemClock
 from runtime.outgoing import Outgoing, OutgoingFailure
 from runtime.outgoing.failure import Cause
-from tests.runtime.outgoing.counting import departures
+from tests.runtime.outgoing.counting import CountingLoop, departures
 from tests.support.hostile_urls import REFUSED_ADDRESSES, REFUSED_URLS
 from tests.support.sink import Say, open_sink
 
@@ -52,6 +53,29 @@ async def test_nothing_is_sent_to_a_name_that_leads_to_a_refused_address(address
 async def test_one_refused_address_among_public_ones_refuses_the_name(address: str) -> None:
     await refused(outgoing([PUBLIC, address]), "https://hook.example.com/")
     await refused(outgoing([address, PUBLIC]), "https://hook.example.com/")
+
+
+def test_nothing_is_sent_by_the_loop_of_the_house_either() -> None:
+    async def all_refused() -> None:
+        for url in REFUSED_URLS:
+            await refused(outgoing([PUBLIC]), url)
+        for address in REFUSED_ADDRESSES:
+            for answer in ([address], [PUBLIC, address], [address, PUBLIC]):
+                await refused(outgoing(answer), "https://hook.example.com/")
+
+    async def one_sent() -> None:
+        async with open_sink() as sink:
+            client = outgoing(["127.0.0.1"], loopback=True)
+            await client.post(sink.url(), [], b"{}")
+            client.close()
+
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, CountingLoop)
+        runner.run(all_refused())
+        assert loop.departures == []
+        runner.run(one_sent())
+        assert len(loop.departures) == 1
 
 
 async def test_the_counter_counts() -> None:
