@@ -1,6 +1,7 @@
 """Makes one attempt: signs the event as it is kept, sends it, and says what came of it."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple, TypeVar
@@ -70,23 +71,28 @@ class Sender:
         )
 
     async def _signer(self, claim: Claim, sealed: str) -> Signer:
-        signer = self._signers.get(sealed)
-        if signer is None:
-            signer = Signer(await self._opened(claim, SECRET_PURPOSE, sealed))
-            _remember(self._signers, sealed, signer)
-        return signer
+        return await self._remembered(self._signers, claim, SECRET_PURPOSE, sealed, Signer)
 
     async def _url(self, claim: Claim) -> str:
-        url = self._urls.get(claim.url_sealed)
-        if url is None:
-            url = await self._opened(claim, URL_PURPOSE, claim.url_sealed)
-            _remember(self._urls, claim.url_sealed, url)
-        return url
+        return await self._remembered(self._urls, claim, URL_PURPOSE, claim.url_sealed, str)
 
-    async def _opened(self, claim: Claim, purpose: str, sealed: str) -> str:
-        words = Words(self._vault, claim.client_id)
-        [text] = await words.open([Word(purpose, claim.endpoint_id, sealed)])
-        return text
+    async def _remembered(
+        self,
+        known: OrderedDict[str, T],
+        claim: Claim,
+        purpose: str,
+        sealed: str,
+        made_of: Callable[[str], T],
+    ) -> T:
+        """What is made of a sealed text; of more than SIGNERS_MAX the oldest is forgotten."""
+        found = known.get(sealed)
+        if found is None:
+            words = Words(self._vault, claim.client_id)
+            [text] = await words.open([Word(purpose, claim.endpoint_id, sealed)])
+            found = known[sealed] = made_of(text)
+            if len(known) > limits.SIGNERS_MAX:
+                known.popitem(last=False)
+        return found
 
     async def _kept(self, claim: Claim, body: bytes) -> str | None:
         text = body[: limits.REPLY_KEPT_BYTES].decode(errors="replace")
@@ -102,13 +108,6 @@ class Sender:
 
     def _ms_since(self, began_s: float) -> int:
         return round((self._clock.monotonic_s() - began_s) * 1000)
-
-
-def _remember(known: OrderedDict[str, T], sealed: str, read: T) -> None:
-    """Keep what was read of a sealed text; of more than SIGNERS_MAX the oldest is forgotten."""
-    known[sealed] = read
-    if len(known) > limits.SIGNERS_MAX:
-        known.popitem(last=False)
 
 
 def retry_after_s(value: str | None, now: datetime) -> int | None:
